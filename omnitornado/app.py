@@ -1,0 +1,274 @@
+"""The only wiring: the services, and ROUTES, the one table of URL, handler and specification.
+
+`AuthorizationServer` is the OAuth half, for any Tornado application; `server.Server` adds the MCP endpoint
+and the process around it.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+from tornado.routing import URLSpec
+from tornado.template import Loader
+from tornado.web import RequestHandler
+
+from omnitornado.oauth.browser_session import BrowserSessions
+from omnitornado.oauth.client import Clients, OAuthClient
+from omnitornado.oauth.consent import ConsentRules
+from omnitornado.oauth.issuance import REFRESH_GRACE, TokenRules
+from omnitornado.oauth.login import SignIn, ValidateUser
+from omnitornado.oauth.people import People, Person
+from omnitornado.oauth.resource import ProtectedResource
+from omnitornado.oauth.scope import ScopePolicy
+from omnitornado.oauth.secrets import TokenBytes
+from omnitornado.oauth.throttle import RateLimit
+from omnitornado.store.embedded import EmbeddedStore
+from omnitornado.web.account import AccountHandler
+from omnitornado.web.authorize import AuthorizeHandler
+from omnitornado.web.consent import ConsentHandler
+from omnitornado.web.guard import H, guard_handler
+from omnitornado.web.health import HealthHandler
+from omnitornado.web.home import HomeHandler, NotFoundHandler, StaticHandler
+from omnitornado.web.identity import Identity
+from omnitornado.web.login import LoginHandler, LogoutHandler
+from omnitornado.web.mcp import McpHandler
+from omnitornado.web.metadata import ResourceMetadataHandler, ServerMetadataHandler
+from omnitornado.web.register import RegisterHandler
+from omnitornado.web.revoke import RevokeHandler
+from omnitornado.web.services import ScopeTool, Services
+from omnitornado.web.token import TokenHandler
+
+
+class Route(msgspec.Struct, frozen=True):
+    """A line of ROUTES. `path` is a regular expression for Tornado; `shown` is what a person reads."""
+
+    path: str
+    handler: type[RequestHandler]
+    specification: str
+    shown: str
+    is_oauth: bool = True
+    """Whether it belongs to the authorization server, and so to `AuthorizationServer` too."""
+
+
+WELL_KNOWN: Final = r"/\.well-known"
+
+ROUTES: Final = (
+    Route(
+        WELL_KNOWN + r"/oauth-authorization-server(/.*)?",
+        ServerMetadataHandler,
+        "RFC 8414 §3",
+        "/.well-known/oauth-authorization-server[/path]",
+    ),
+    Route(
+        WELL_KNOWN + r"/openid-configuration(/.*)?",
+        ServerMetadataHandler,
+        "RFC 8414 §5",
+        "/.well-known/openid-configuration[/path]",
+    ),
+    Route(
+        r"(/.+)" + WELL_KNOWN + "/openid-configuration",
+        ServerMetadataHandler,
+        "OpenID Connect Discovery §4",
+        "/path/.well-known/openid-configuration",
+    ),
+    Route(
+        WELL_KNOWN + r"/oauth-protected-resource(/.*)?",
+        ResourceMetadataHandler,
+        "RFC 9728 §3",
+        "/.well-known/oauth-protected-resource[/path]",
+    ),
+    Route("/authorize", AuthorizeHandler, "RFC 6749 §3.1, OAuth 2.1 §3.1, RFC 9207", "/authorize"),
+    Route("/consent", ConsentHandler, "RFC 6749 §4.1.1", "/consent"),
+    Route("/token", TokenHandler, "RFC 6749 §3.2, RFC 7636, RFC 8707", "/token"),
+    Route("/register", RegisterHandler, "RFC 7591 §3", "/register"),
+    Route("/revoke", RevokeHandler, "RFC 7009 §2", "/revoke"),
+    Route("/login", LoginHandler, "RFC 6749 §3.1", "/login"),
+    Route("/logout", LogoutHandler, "our choice", "/logout"),
+    Route("/account", AccountHandler, "our choice", "/account"),
+    Route("/omnitornado/(.*)", StaticHandler, "our choice", "/omnitornado/style.css"),
+    Route("/healthz", HealthHandler, "our choice", "/healthz", is_oauth=False),
+    Route("/", HomeHandler, "our choice", "/", is_oauth=False),
+)
+"""Every URL but the MCP endpoints', whose paths the configuration gives (`build_mcp_route`)."""
+
+
+def build_mcp_route(path: str) -> Route:
+    """The line of an MCP endpoint."""
+    return Route(
+        path.replace(".", r"\.") + "/?",
+        McpHandler,
+        "MCP 2025-03-26 to 2026-07-28, RFC 6750, RFC 9728",
+        path,
+        is_oauth=False,
+    )
+
+
+def build_url_specs(routes: Iterable[Route], services: Services) -> list[URLSpec]:
+    """The lines as Tornado wants them."""
+    return [
+        URLSpec(
+            route.path,
+            route.handler,
+            {"path": str(find_assets("static"))}
+            if route.handler is StaticHandler
+            else {"services": services},
+        )
+        for route in routes
+    ]
+
+
+class AuthorizationServer:
+    """The OAuth 2.1 endpoints and pages alone, as `routes` for any Tornado application.
+
+    ```
+    auth = AuthorizationServer(issuer="https://example.com", validate_user=check)
+    application = tornado.web.Application([*auth.routes, ("/api", Api)])
+    await auth.start()
+    ```
+    """
+
+    def __init__(
+        self,
+        *,
+        issuer: str | Callable[[], Identity],
+        validate_user: ValidateUser | None = None,
+        people: Iterable[Person] = (),
+        clients: Iterable[OAuthClient] = (),
+        name: str = "omnitornado",
+        store: EmbeddedStore | str | Path | None = "omnitornado.state",
+        scopes: Mapping[str, str] | None = None,
+        default_scope: Sequence[str] = (),
+        access_token_lifetime: float = 3600.0,
+        refresh_token_lifetime: float = 30 * 86400.0,
+        authorization_code_lifetime: float = 60.0,
+        refresh_grace: float = REFRESH_GRACE,
+        session_lifetime: float = 12 * 3600.0,
+        can_register: bool = True,
+        registrations_per_minute: int = 60,
+        allowed_origins: Iterable[str] = (),
+        trusted_proxies: Sequence[IPv4Network | IPv6Network] = (),
+        bcrypt_threads: int = 2,
+        find_tools: Callable[[str], Sequence[ScopeTool]] = lambda scope: (),
+        clock: Callable[[], float] = time.time,
+        token_bytes: TokenBytes = secrets.token_bytes,
+    ) -> None:
+        """Args: issuer: this server's own address, without a final slash (RFC 8414 §2). validate_user:
+        `check(username, password)`, plain or async, gives True or False. Or give `people`. clients: preset
+        clients, from `build_preset`. name: what the pages call the server. store: an opened store, or the
+        path of its files; None keeps everything in memory. scopes: each scope with what it allows, in words.
+        Resources add theirs. default_scope: what a request that names no scope asks for; default: every scope
+        there is then. find_tools: the tools behind a scope, for the consent page.
+
+        Lifetimes and `refresh_grace` are in seconds. Raises: StoreError.
+        """
+        identity = build_identity(issuer) if isinstance(issuer, str) else issuer
+        owned = store is None or isinstance(store, (str, Path))
+        opened = EmbeddedStore.open(None if store is None else Path(store)) if owned else store  # type: ignore[arg-type]
+        assert isinstance(opened, EmbeddedStore)  # noqa: S101 - for the type checker: the two cases above
+        known = People(people, is_open=validate_user is not None)
+        self.store = opened
+        self._resources: list[ProtectedResource] = []
+        self._descriptions: dict[str, str] = dict(scopes or {})
+        self._default_scope = list(default_scope)
+        presets = Clients(clients, opened)
+        self.services = Services(
+            identity=identity,
+            server_name=name,
+            store=opened,
+            clients=presets,
+            people=known,
+            sign_in=SignIn(known, opened, threads=bcrypt_threads, validate_user=validate_user),
+            sessions=BrowserSessions(opened, known, lifetime=session_lifetime, token_bytes=token_bytes),
+            scopes=ScopePolicy(descriptions=self._descriptions, default=self._default_scope),
+            resources=self._resources,
+            tokens=TokenRules(
+                store=opened,
+                clients=presets,
+                people=known,
+                resources=self._resources,
+                access_token_lifetime=access_token_lifetime,
+                refresh_token_lifetime=refresh_token_lifetime,
+                refresh_grace=refresh_grace,
+                token_bytes=token_bytes,
+            ),
+            consents=ConsentRules(
+                store=opened, code_lifetime=authorization_code_lifetime, token_bytes=token_bytes
+            ),
+            templates=Loader(str(find_assets("templates")), autoescape="xhtml_escape"),
+            can_register=can_register,
+            registrations=RateLimit(registrations_per_minute),
+            allowed_origins=frozenset(allowed_origins),
+            trusted_proxies=trusted_proxies,
+            find_tools=find_tools,
+            clock=clock,
+            token_bytes=token_bytes,
+        )
+
+    @property
+    def routes(self) -> list[URLSpec]:
+        """For `tornado.web.Application([*auth.routes, …])`."""
+        return build_url_specs((route for route in ROUTES if route.is_oauth), self.services)
+
+    def protect(
+        self, path: str, *, scope: Sequence[str] = (), name: str = "", description: str = ""
+    ) -> ProtectedResource:
+        """Make a path a protected resource (RFC 9728): clients can ask for tokens for it from here on."""
+        resource = ProtectedResource(path=path, name=name or self.services.server_name, scope=tuple(scope))
+        self._resources.append(resource)
+        for token in scope:
+            self._descriptions.setdefault(token, description or f"Use {resource.name}")
+            if token not in self._default_scope:
+                self._default_scope.append(token)
+        return resource
+
+    async def start(self) -> None:
+        """Begin keeping state, on the running loop."""
+        await self.store.start()
+
+    async def close(self) -> None:
+        """Let what is promised reach the disk, and end."""
+        self.services.sign_in.close()
+        await self.store.close()
+
+
+def require_token(
+    auth: AuthorizationServer, path: str, *, scope: str | Sequence[str] = (), name: str = ""
+) -> Callable[[H], H]:
+    """A class decorator for a RequestHandler at `path`: every request needs a bearer token that was issued
+    for it.
+
+    Inside, `self.current_user` has `username`, `client_id` and `scope`.
+    """
+    scopes = tuple(scope.split()) if isinstance(scope, str) else tuple(scope)
+    resource = next((r for r in auth.services.resources if r.path == path), None)
+    return guard_handler(auth.services, resource or auth.protect(path, scope=scopes, name=name), scopes)
+
+
+def build_identity(issuer: str) -> Callable[[], Identity]:
+    """A fixed issuer. Raises: ValueError for anything but an origin."""
+    parts = urlsplit(issuer)
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or parts.path
+        or parts.query
+        or parts.fragment
+    ):
+        raise ValueError(f"issuer must be an origin like https://example.com, not {issuer!r}")
+    identity = Identity(public_url=issuer, scheme=parts.scheme, host=parts.hostname, port=parts.port or 443)
+    return lambda: identity
+
+
+def find_assets(name: str) -> Path:
+    """The folder of templates or static files: in the installed package, or beside it in a checkout."""
+    here = Path(__file__).resolve().parent
+    inside = here / name
+    return inside if inside.is_dir() else here.parent / name
+
+
+__all__ = ["ROUTES", "AuthorizationServer", "NotFoundHandler", "build_mcp_route", "require_token"]

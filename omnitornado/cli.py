@@ -1,0 +1,157 @@
+"""The commands: parse and call, nothing else.
+
+Exit codes: 0 for a clean end, 2 with one line on standard error for anything to put right. What a command
+needs is imported where it runs, so that `--help`, `init` and `hash-password` don't load a server.
+"""
+
+import argparse
+import getpass
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from omnitornado import __version__
+
+if TYPE_CHECKING:
+    from omnitornado.config import Overrides
+
+PROGRAM = "python -m omnitornado"
+MAX_LINE = 4096
+"""Bytes read from a pipe for a password: more than any that is accepted."""
+
+_COMMANDS = """\
+commands:
+  CONFIG.toml           serve until SIGINT or SIGTERM
+  init [PATH]           write a fresh commented configuration (config.toml), never over an existing file
+  hash-password         print a bcrypt hash for password_hash; asks twice, or reads one line from a pipe
+"""
+
+
+class Refusal(Exception):  # noqa: N818 - not always an error: the person may have cancelled
+    """A reason to end with exit code 2."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """argparse would print the usage as well: the reason is to be one line."""
+        raise Refusal(f"{message} (see {PROGRAM} --help)")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command with its arguments (default: the process's); gives the exit code."""
+    from omnitornado.config import ConfigError
+
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    commands: dict[str, Callable[[list[str]], int]] = {"hash-password": _hash_password, "init": _init}
+    try:
+        if arguments and arguments[0] in commands:
+            return commands[arguments[0]](arguments[1:])
+        return _serve(arguments)
+    except SystemExit as stop:  # argparse: after --help and --version
+        return stop.code if isinstance(stop.code, int) else 0
+    except (Refusal, ConfigError) as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _serve(arguments: list[str]) -> int:
+    """`CONFIG.toml [--host H] [--port N] [--public-url URL] [--check]`"""
+    options = _build_parser().parse_args(arguments)
+    from omnitornado.config import Overrides
+
+    overrides = Overrides(host=options.host, port=options.port, public_url=options.public_url)
+    if options.check:
+        return _check(options.config, overrides)
+    from omnitornado.server import Server
+
+    return Server.from_config(options.config, overrides=overrides).run()
+
+
+def _build_parser() -> _Parser:
+    parser = _Parser(
+        prog=PROGRAM,
+        usage="%(prog)s CONFIG.toml [--host HOST] [--port PORT] [--public-url URL] [--check]",
+        description="Puts a login in front of an MCP server.",
+        epilog=_COMMANDS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("config", type=Path, metavar="CONFIG.toml", help="the configuration file")
+    parser.add_argument("--host", help="listen on this address instead of [server] host")
+    parser.add_argument(
+        "--port", type=int, help="listen on this port instead of [server] port; 0: a free one"
+    )
+    parser.add_argument("--public-url", metavar="URL", help="use this address instead of [server] public_url")
+    parser.add_argument(
+        "--check", action="store_true", help="check the configuration, print what it would serve, and end"
+    )
+    parser.add_argument("--version", action="version", version=f"omnitornado {__version__}")
+    return parser
+
+
+def _check(path: Path, overrides: "Overrides") -> int:
+    from omnitornado.server import find_app
+    from omnitornado.config import describe_config, load_config
+    from omnitornado.passwords import MIN_ROUNDS
+
+    # Nobody signs in: a plain password's hash need not be slow.
+    config = load_config(path, overrides=overrides, bcrypt_rounds=MIN_ROUNDS)
+    find_app(config)
+    for label, value in describe_config(config):
+        print(f"{label}: {value}")
+    return 0
+
+
+def _init(arguments: list[str]) -> int:
+    """`init [PATH]`"""
+    parser = _Parser(prog=f"{PROGRAM} init", description="Writes a fresh commented configuration.")
+    parser.add_argument("path", type=Path, nargs="?", default=Path("config.toml"), metavar="PATH")
+    path = parser.parse_args(arguments).path
+    from omnitornado.config.fresh import write_fresh
+
+    try:
+        fresh = write_fresh(path)
+    except FileExistsError:
+        raise Refusal(f"{path}: exists already, and init never overwrites") from None
+    except OSError as error:
+        raise Refusal(f"{path}: can't be written: {error.strerror}") from None
+    print(f"Configuration: {fresh.path}")
+    print(f"Username: {fresh.username}")
+    print(f"Password: {fresh.password}   (shown this once; the file holds only its hash)")
+    print(f"Start: {PROGRAM} {shlex.quote(str(fresh.path))}")
+    return 0
+
+
+def _hash_password(arguments: list[str]) -> int:
+    """`hash-password`"""
+    parser = _Parser(prog=f"{PROGRAM} hash-password", description="Prints a bcrypt hash of a password.")
+    parser.parse_args(arguments)
+    from omnitornado.passwords import hash_password
+
+    password = _ask_password() if sys.stdin.isatty() else _read_password()
+    try:
+        print(hash_password(password).decode())
+    except ValueError as error:
+        raise Refusal(str(error)) from None
+    return 0
+
+
+def _ask_password() -> str:
+    try:
+        password = getpass.getpass("Password: ")
+        again = getpass.getpass("Again: ")
+    except (EOFError, KeyboardInterrupt):
+        raise Refusal("cancelled") from None
+    if password != again:
+        raise Refusal("the two passwords differ")
+    return password
+
+
+def _read_password() -> str:
+    line = sys.stdin.buffer.readline(MAX_LINE)
+    try:
+        return line.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise Refusal("the password is not UTF-8 text") from None

@@ -1,0 +1,43 @@
+"""The configuration: TOML to frozen settings, every key checked at start. A leaf: it imports no other room.
+
+`settings` and `accounts` declare each key once; `build` checks a file or a dictionary against them; `writing`
+and `fresh` write the documentation and a new file from the same declarations.
+"""
+
+from omnitornado.config.accounts import ClientSettings, UserSettings
+from omnitornado.config.addresses import RESERVED_SEGMENTS, is_loopback_host
+from omnitornado.config.build import build_config, build_key_error, load_config
+from omnitornado.config.errors import ConfigError
+from omnitornado.config.sections import SECTIONS, Config, Overrides
+from omnitornado.config.settings import (
+    LoginSettings,
+    McpSettings,
+    RegistrationSettings,
+    ServerSettings,
+    StoreSettings,
+    TokenSettings,
+)
+from omnitornado.config.writing import build_base_url, build_reference, describe_config
+
+__all__ = [
+    "RESERVED_SEGMENTS",
+    "SECTIONS",
+    "ClientSettings",
+    "Config",
+    "ConfigError",
+    "LoginSettings",
+    "McpSettings",
+    "Overrides",
+    "RegistrationSettings",
+    "ServerSettings",
+    "StoreSettings",
+    "TokenSettings",
+    "UserSettings",
+    "build_base_url",
+    "build_config",
+    "build_key_error",
+    "build_reference",
+    "describe_config",
+    "is_loopback_host",
+    "load_config",
+]

@@ -1,0 +1,114 @@
+"""The arrays of tables: who may sign in, and the preset clients."""
+
+from typing import Annotated
+
+from omnitornado.config.addresses import REDIRECT_URI, WEB_ADDRESS
+from omnitornado.config.credentials import CLIENT_ID, CLIENT_SECRET, PASSWORD, PASSWORD_HASH, USERNAME
+from omnitornado.config.keys import Key, Settings
+from omnitornado.config.kinds import SCOPE, SCOPES, array, choice, text
+
+
+class UserSettings(Settings, frozen=True):
+    """One of `[[users]]`."""
+
+    username: Annotated[str, Key(kind=USERNAME, help="The name to sign in with.", example="admin")]
+    password_hash: Annotated[
+        bytes,
+        Key(
+            kind=PASSWORD_HASH,
+            default=None,
+            secret=True,
+            help="The password's bcrypt hash, from `python -m omnitornado hash-password`. "
+            "One of password_hash and password is needed.",
+        ),
+    ]
+    scopes: Annotated[
+        tuple[str, ...] | None,
+        Key(
+            kind=array(SCOPE, shortest=1),
+            default=None,
+            example=["mcp"],
+            help="The scopes that this person may grant to clients. Left out: every scope.",
+        ),
+    ]
+    name: Annotated[
+        str,
+        Key(kind=text("a name"), default="", help="The name to show on pages; empty shows the username."),
+    ]
+
+
+PASSWORD_KEY = Key(
+    kind=PASSWORD,
+    default=None,
+    secret=True,
+    help="The plain password instead of its hash: accepted only while host and public_url are loopback. "
+    "It is hashed at start and not kept.",
+)
+
+
+class ClientSettings(Settings, frozen=True):
+    """One of `[[clients]]`: a preset client. The keys are RFC 7591's own metadata names."""
+
+    client_id: Annotated[str, Key(kind=CLIENT_ID, help="The client's id.", example="my-client-id")]
+    client_secret: Annotated[
+        str | None,
+        Key(
+            kind=CLIENT_SECRET,
+            default=None,
+            secret=True,
+            help="The client's secret. Left out: a public client, which PKCE alone protects.",
+        ),
+    ]
+    client_name: Annotated[
+        str,
+        Key(
+            kind=text("a name"), default="", help="The name that the consent page shows; empty shows the id."
+        ),
+    ]
+    redirect_uris: Annotated[
+        tuple[str, ...],
+        Key(
+            kind=array(REDIRECT_URI),
+            default=[],
+            help="Where sign-in may return to, compared exactly; on loopback any port matches. With a secret "
+            "it may stay empty: the first address that a person approves is bound to the client.",
+        ),
+    ]
+    token_endpoint_auth_method: Annotated[
+        str,
+        Key(
+            kind=choice("client_secret_basic", "client_secret_post", "none"),
+            default=None,
+            example="client_secret_post",
+            help='How the client proves itself at the token endpoint. Left out: "none" without a secret; '
+            "with one, the client may send it either way.",
+        ),
+    ]
+    grant_types: Annotated[
+        tuple[str, ...],
+        Key(
+            kind=array(choice("authorization_code", "refresh_token")),
+            default=["authorization_code", "refresh_token"],
+            help="The grants that the client may use; without refresh_token people sign in again each time.",
+        ),
+    ]
+    scope: Annotated[
+        tuple[str, ...] | None,
+        Key(
+            kind=SCOPES,
+            default=None,
+            example="mcp",
+            help="The scopes that the client may ask for, with spaces between them. Left out: every scope.",
+        ),
+    ]
+    client_uri: Annotated[
+        str | None,
+        Key(
+            kind=WEB_ADDRESS,
+            default=None,
+            example="https://app.example.com",
+            help="The client's home page, shown with its name.",
+        ),
+    ]
+    either_secret_method: bool
+    """Whether the client may send its secret by Basic or by post: it has one, and no method is configured."""

@@ -1,0 +1,232 @@
+"""Hosts, origins, networks and paths of the configuration.
+
+Implements: RFC 8252 §7, RFC 8414 §2 (the issuer), RFC 6454 §4 (origins) as far as writing them down goes.
+"""
+
+import ipaddress
+import re
+from urllib.parse import SplitResult, urlsplit
+
+from omnitornado.config.kinds import Kind, expect_string, show
+
+RESERVED_SEGMENTS = frozenset(
+    {
+        ".well-known",
+        "account",
+        "authorize",
+        "consent",
+        "favicon.ico",
+        "healthz",
+        "introspect",
+        "login",
+        "logout",
+        "metrics",
+        "omnitornado",
+        "register",
+        "revoke",
+        "robots.txt",
+        "token",
+    }
+)
+"""First segments of the paths that the server answers itself; no MCP endpoint may stand under them."""
+
+EDITOR_SCHEMES = frozenset({"cursor", "kiro", "vscode", "vscode-insiders", "windsurf", "zed"})
+"""Private-use schemes in the field without the dot that RFC 8252 §7.1 asks for."""
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+_CUSTOM_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9._-]+(?::[0-9]{1,5})?")
+_MCP_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
+_URI = re.compile(r"[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]{1,2048}")
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether a host name or address (an IPv6 one with or without brackets) is this machine itself.
+
+    True for localhost and the names under it (RFC 6761 §6.3), 127.0.0.0/8 and ::1.
+    """
+    name = host.lower().removeprefix("[").removesuffix("]").removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+def _normalise_host(host: str) -> str:
+    """A bare host in lower case, an address in its shortest form. Raises ValueError."""
+    name = host.lower().removesuffix(".")
+    try:
+        return str(ipaddress.ip_address(name))
+    except ValueError:
+        pass
+    labels = name.split(".")
+    if not name.isascii():
+        raise ValueError(f"write {show(host)} in its ASCII form (xn--…)")
+    # A name whose last label is a number would be read as an IPv4 address by some programs.
+    if len(name) > 253 or labels[-1].isdigit() or not all(_LABEL.fullmatch(label) for label in labels):
+        raise ValueError(f"{show(host)} is not a host name or an address")
+    return name
+
+
+def _parse_host(value: object) -> str:
+    host = expect_string(value, HOST.label)
+    if not host:
+        raise ValueError('a host is needed: "127.0.0.1" for this machine alone, "0.0.0.0" for every network')
+    if "://" in host:
+        raise ValueError("a host alone is needed here, not a URL: [server] public_url takes that")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    return _normalise_host(host)
+
+
+HOST = Kind("a host name or an address", _parse_host)
+
+
+def _split_origin(url: str) -> SplitResult:
+    """An http or https origin, taken apart: no path, query, fragment or user. Raises ValueError."""
+    if not _URI.fullmatch(url.replace("#", "")):
+        raise ValueError("not a URL: it has characters that a URL can't have")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError("not a URL: its host or port is malformed") from None
+    if parts.scheme not in _DEFAULT_PORTS:
+        raise ValueError('expected a URL that starts with "https://" (or "http://" on loopback)')
+    if "@" in parts.netloc:
+        # The part before the @ may be a password: it is not repeated.
+        raise ValueError("a user or password in the URL is not allowed")
+    if not parts.hostname or port == 0 or parts.netloc.endswith(":"):
+        raise ValueError("the URL needs a host, and a port over 0 if it names one")
+    if "?" in url or "#" in url:
+        raise ValueError("an origin only is needed: a query or a fragment is not allowed")
+    if parts.path not in ("", "/"):
+        raise ValueError(f"an origin only is needed: the path {show(parts.path)} is not allowed")
+    return parts
+
+
+def _build_origin(parts: SplitResult) -> str:
+    """`scheme://host[:port]` in lower case, without the scheme's own port, as browsers write it."""
+    host = _normalise_host(parts.hostname or "")
+    shown = f"[{host}]" if ":" in host else host
+    is_default = parts.port in (None, _DEFAULT_PORTS[parts.scheme])
+    return f"{parts.scheme}://{shown}" if is_default else f"{parts.scheme}://{shown}:{parts.port}"
+
+
+def _parse_public_url(value: object) -> str:
+    url = expect_string(value, PUBLIC_URL.label)
+    if not url:
+        return ""
+    parts = _split_origin(url)
+    host = parts.hostname or ""
+    if host in ("0.0.0.0", "::"):  # noqa: S104
+        raise ValueError(f"{host} is an address to listen on; clients need the name they reach the server by")
+    if parts.scheme == "http" and not is_loopback_host(host):
+        raise ValueError("https is required unless the host is loopback (OAuth 2.1 §1.5)")
+    return _build_origin(parts)
+
+
+PUBLIC_URL = Kind('an origin such as "https://mcp.example.com"; "" on loopback', _parse_public_url)
+
+
+def _parse_browser_origin(value: object) -> str:
+    origin = expect_string(value, ORIGIN.label)
+    if origin in ("*", "null"):
+        raise ValueError(f'"{origin}" is not allowed: name each origin, as "https://app.example.com"')
+    scheme = origin.partition("://")[0].lower()
+    if scheme in _DEFAULT_PORTS:
+        return _build_origin(_split_origin(origin))
+    if not _CUSTOM_ORIGIN.fullmatch(origin):
+        raise ValueError(f"expected {ORIGIN.label}")
+    return origin
+
+
+ORIGIN = Kind('an origin such as "https://app.example.com"', _parse_browser_origin)
+
+
+def _parse_network(value: object) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    network = expect_string(value, NETWORK.label)
+    try:
+        return ipaddress.ip_network(network)
+    except ValueError:
+        raise ValueError(f"expected {NETWORK.label}, found {show(network)}") from None
+
+
+NETWORK = Kind('an address or a network such as "10.0.0.0/8" (no bits set after the prefix)', _parse_network)
+
+
+def _parse_mcp_path(value: object) -> str:
+    path = expect_string(value, MCP_PATH.label)
+    if not path.startswith("/"):
+        raise ValueError(f'a path starts with "/", found {show(path)}')
+    if path == "/":
+        raise ValueError('"/" is the start page: give the endpoint a name, as "/mcp"')
+    if path.endswith("/"):
+        raise ValueError(f"a path has no final slash, found {show(path)}")
+    segments = path[1:].split("/")
+    if not _MCP_PATH.fullmatch(path) or {".", ".."} & set(segments):
+        raise ValueError(f"a path has letters, digits and - . _ ~ between its slashes, found {show(path)}")
+    if segments[0] in RESERVED_SEGMENTS or ".well-known" in segments:
+        raise ValueError(f"{show(path)} belongs to the server's own paths")
+    return path
+
+
+MCP_PATH = Kind('a path such as "/mcp"', _parse_mcp_path)
+
+
+def _parse_redirect_uri(value: object) -> str:
+    """Syntax alone; RFC 8252 §7: https, http on loopback, or an application's own scheme."""
+    uri = expect_string(value, REDIRECT_URI.label)
+    if "#" in uri:
+        raise ValueError("a redirect URI has no fragment (RFC 6749 §3.1.2)")
+    if not _URI.fullmatch(uri):
+        raise ValueError(f"{show(uri)} is not an absolute URI in ASCII")
+    try:
+        parts = urlsplit(uri)
+        port = parts.port
+    except ValueError:
+        raise ValueError(f"{show(uri)} is not a URI: its host or port is malformed") from None
+    if "@" in parts.netloc:
+        raise ValueError("a redirect URI has no user or password")
+    if parts.scheme in _DEFAULT_PORTS:
+        if not parts.hostname or port == 0:
+            raise ValueError(f"{show(uri)} has no host or a port of 0")
+        _normalise_host(parts.hostname)
+        if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+            raise ValueError("http is for localhost, 127.0.0.1 and [::1] only: use https")
+    elif not parts.scheme:
+        raise ValueError(f"{show(uri)} is not an absolute URI")
+    elif "." not in parts.scheme and parts.scheme not in EDITOR_SCHEMES:
+        raise ValueError(
+            f'the scheme "{parts.scheme}:" is not allowed: https, http on loopback, or an application\'s '
+            "own scheme with a dot in it (RFC 8252 §7.1)"
+        )
+    return uri
+
+
+REDIRECT_URI = Kind("a redirect URI", _parse_redirect_uri)
+
+
+def _parse_web_address(value: object) -> str | None:
+    url = expect_string(value, WEB_ADDRESS.label)
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ValueError("not a URL") from None
+    if (
+        parts.scheme not in _DEFAULT_PORTS
+        or not parts.hostname
+        or "@" in parts.netloc
+        or not _URI.fullmatch(url)
+    ):
+        raise ValueError(f"expected {WEB_ADDRESS.label}")
+    return url
+
+
+WEB_ADDRESS = Kind("the https:// or http:// address of a page", _parse_web_address)

@@ -1,0 +1,187 @@
+"""From plain data to a `Config`: every key known, of its kind, and in agreement with the others."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from omnitornado.config.accounts import ClientSettings, UserSettings
+from omnitornado.config.checks import (
+    build_client,
+    build_user,
+    check_server,
+    check_store_folder,
+    find_duplicate,
+    is_on_loopback,
+)
+from omnitornado.config.errors import ConfigError, KeyPath, MismatchError, Origin
+from omnitornado.config.keys import REQUIRED, Key, Section, Settings
+from omnitornado.config.kinds import name_type
+from omnitornado.config.sections import SECTIONS, Config, Overrides
+from omnitornado.config.settings import (
+    LoginSettings,
+    McpSettings,
+    RegistrationSettings,
+    ServerSettings,
+    StoreSettings,
+    TokenSettings,
+)
+from omnitornado.config.source import find_lines, read_source
+from omnitornado.passwords import DEFAULT_ROUNDS
+
+S = TypeVar("S", bound=Settings)
+_NO_OVERRIDES = Overrides()
+_BY_SETTINGS: dict[type[Settings], Section] = {section.settings: section for section in SECTIONS}
+_NAMES = {section.name: section for section in SECTIONS}
+
+
+def load_config(
+    path: str | Path, *, overrides: Overrides = _NO_OVERRIDES, bcrypt_rounds: int = DEFAULT_ROUNDS
+) -> Config:
+    """Read and check a configuration file; the command line's `overrides` replace its keys.
+
+    `bcrypt_rounds` is the cost that plain passwords are hashed with. Raises ConfigError, which names the
+    file, the line, the key and the reason.
+    """
+    data, origin = read_source(Path(path), str(path))
+    server = data.setdefault("server", {})
+    options: dict[KeyPath, str] = {}
+    for name in overrides.__struct_fields__:
+        value = getattr(overrides, name)
+        if value is not None and isinstance(server, dict):
+            server[name] = value
+            options["server", name] = "--" + name.replace("_", "-")
+    return _build(data, Origin(origin.source, origin.folder, origin.lines, options), bcrypt_rounds)
+
+
+def build_config(
+    data: Mapping[str, Any], *, folder: Path, source: str = "<python>", bcrypt_rounds: int = DEFAULT_ROUNDS
+) -> Config:
+    """The same checks for a dictionary of the file's shape; relative paths start at `folder`.
+
+    Raises ConfigError.
+    """
+    return _build(data, Origin(source, folder.absolute()), bcrypt_rounds)
+
+
+def build_key_error(config: Config, section: str, key: str, reason: str) -> ConfigError:
+    """A ConfigError for a key of a loaded configuration, with its line if the file still has it."""
+    try:
+        text = (config.folder / Path(config.source).name).read_text(encoding="utf-8-sig")
+    except (OSError, ValueError):
+        text = ""
+    return Origin(config.source, config.folder, find_lines(text)).build_error((section, key), reason)
+
+
+def _build(data: Mapping[str, Any], origin: Origin, rounds: int) -> Config:
+    _check_names(data, _NAMES, (), origin)
+    server = _build_settings(ServerSettings, data, origin)
+    store = _build_settings(StoreSettings, data, origin)
+    with _pointing_at(("server",), origin):
+        check_server(server)
+    with _pointing_at(("store",), origin):
+        check_store_folder(store.path)
+    return Config(
+        server=server,
+        tokens=_build_settings(TokenSettings, data, origin),
+        store=store,
+        registration=_build_settings(RegistrationSettings, data, origin),
+        login=_build_settings(LoginSettings, data, origin),
+        mcp=_build_settings(McpSettings, data, origin),
+        clients=_build_clients(data, origin),
+        # Last: hashing a plain password takes a quarter of a second.
+        users=_build_users(data, server, origin, rounds),
+        folder=origin.folder,
+        source=origin.source,
+    )
+
+
+def _build_settings(settings: type[S], data: Mapping[str, Any], origin: Origin) -> S:
+    section = _BY_SETTINGS[settings]
+    return settings(**_parse_table(section, data.get(section.name, {}), (section.name,), origin))
+
+
+def _build_users(
+    data: Mapping[str, Any], server: ServerSettings, origin: Origin, rounds: int
+) -> tuple[UserSettings, ...]:
+    is_local = is_on_loopback(server)
+    users = []
+    for index, table in enumerate(_parse_array(_NAMES["users"], "username", data, origin)):
+        with _pointing_at(("users", index), origin):
+            users.append(build_user(table, is_local=is_local, rounds=rounds))
+    return tuple(users)
+
+
+def _build_clients(data: Mapping[str, Any], origin: Origin) -> tuple[ClientSettings, ...]:
+    clients = []
+    for index, table in enumerate(_parse_array(_NAMES["clients"], "client_id", data, origin)):
+        with _pointing_at(("clients", index), origin):
+            clients.append(build_client(table))
+    return tuple(clients)
+
+
+def _parse_array(
+    section: Section, unique: str, data: Mapping[str, Any], origin: Origin
+) -> list[dict[str, Any]]:
+    """Each table of an array of tables, its keys parsed; the key `unique` differs in each."""
+    tables = data.get(section.name, [])
+    if not isinstance(tables, list | tuple):
+        reason = f"expected an array of tables, found {name_type(tables)}: write {section.header}"
+        raise origin.build_error((section.name,), reason)
+    parsed = [
+        _parse_table(section, table, (section.name, index), origin) for index, table in enumerate(tables)
+    ]
+    position = find_duplicate(table[unique] for table in parsed)
+    if position is not None:
+        reason = f"this {unique} is in use by another of {section.header}"
+        raise origin.build_error((section.name, position, unique), reason)
+    return parsed
+
+
+def _parse_table(section: Section, table: object, path: KeyPath, origin: Origin) -> dict[str, Any]:
+    """The table's values by key, defaults filled in."""
+    if not isinstance(table, Mapping):
+        reason = f"expected a table, found {name_type(table)}: write {section.header}"
+        raise origin.build_error(path, reason)
+    for name, reason in section.refused.items():
+        if name in table:
+            raise origin.build_error((*path, name), reason)
+    keys = section.keys
+    _check_names(table, keys, path, origin)
+    return {name: _parse_key(key, table.get(name), (*path, name), origin) for name, key in keys.items()}
+
+
+def _parse_key(key: Key, given: object, path: KeyPath, origin: Origin) -> Any:
+    value = key.default if given is None else given
+    if value is REQUIRED:
+        raise origin.build_error(path, "needed")
+    if value is None:
+        return None
+    try:
+        parsed = key.kind.parse(value)
+    except ValueError as error:
+        # From None: a traceback of the original error could show the value.
+        raise origin.build_error(path, str(error)) from None
+    return origin.folder / parsed if isinstance(parsed, Path) else parsed
+
+
+def _check_names(table: Mapping[str, Any], known: Mapping[str, Any], path: KeyPath, origin: Origin) -> None:
+    """Refuse a key or table that nobody reads: a typing error must not switch a setting off silently."""
+    for name, value in table.items():
+        if name in known:
+            continue
+        close = next(iter(difflib.get_close_matches(str(name), known, n=1)), None)
+        hint = "" if close is None else f"; did you mean {close if path else known[close].header}?"
+        if path or isinstance(value, Mapping | list):
+            raise origin.build_error((*path, str(name)), f"unknown {'key' if path else 'table'}{hint}")
+        raise origin.build_error((str(name),), f"unknown key outside of any table{hint}", key=str(name))
+
+
+@contextmanager
+def _pointing_at(path: KeyPath, origin: Origin) -> Iterator[None]:
+    """Put a check's complaint at the right key of the table at `path`."""
+    try:
+        yield
+    except MismatchError as mismatch:
+        raise origin.build_error((*path, mismatch.key), str(mismatch)) from None

@@ -1,0 +1,125 @@
+"""Rules across the keys of one table, or across tables; each raises MismatchError at the key to change."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from omnitornado.config.accounts import ClientSettings, UserSettings
+from omnitornado.config.addresses import is_loopback_host
+from omnitornado.config.errors import MismatchError
+from omnitornado.config.settings import ServerSettings
+from omnitornado.passwords import hash_password
+
+
+def check_server(server: ServerSettings) -> None:
+    """The address that clients use is known, and the TLS files fit it and each other."""
+    if not server.public_url and not is_loopback_host(server.host):
+        raise MismatchError(
+            "public_url",
+            f'needed because host "{server.host}" is not loopback: the https:// address that clients use',
+        )
+    certificate, private_key = server.tls_certificate, server.tls_private_key
+    if certificate is None and private_key is None:
+        return
+    if certificate is None:
+        raise MismatchError("tls_certificate", "needed because tls_private_key is set: both or neither")
+    if private_key is None:
+        raise MismatchError("tls_private_key", "needed because tls_certificate is set: both or neither")
+    if server.public_url.startswith("http://"):
+        raise MismatchError("public_url", "https:// is needed because tls_certificate is set")
+    _check_readable("tls_certificate", certificate)
+    _check_readable("tls_private_key", private_key)
+    _check_pair(certificate, private_key)
+
+
+def _check_readable(key: str, path: Path) -> None:
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise MismatchError(key, f"can't read {path}: {error.strerror}") from None
+
+
+def _check_pair(certificate: Path, private_key: Path) -> None:
+    """The files are PEM, belong together, and ask for no passphrase: nobody is there to type one."""
+    import ssl  # Most configurations name no certificate, and loading OpenSSL takes time.
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(certificate, private_key, password=lambda: "")
+    except (ssl.SSLError, OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or "not a PEM certificate and its key without a passphrase"
+        raise MismatchError("tls_certificate", f"can't be used with tls_private_key: {reason}") from None
+
+
+def is_on_loopback(server: ServerSettings) -> bool:
+    """Whether only this machine reaches the server: host and public URL, if there is one, are loopback."""
+    public_host = urlsplit(server.public_url).hostname
+    return is_loopback_host(server.host) and (public_host is None or is_loopback_host(public_host))
+
+
+def build_user(values: dict[str, Any], *, is_local: bool, rounds: int) -> UserSettings:
+    """A person with a hash, never a password.
+
+    `is_local`: only this machine reaches the server. `rounds`: bcrypt's cost.
+    """
+    password = values.pop("password")
+    if password is None and values["password_hash"] is None:
+        raise MismatchError("password_hash", "needed: make one with python -m omnitornado hash-password")
+    if password is not None:
+        if values["password_hash"] is not None:
+            raise MismatchError(
+                "password", "password and password_hash are both set: keep password_hash alone"
+            )
+        if not is_local:
+            raise MismatchError(
+                "password",
+                "accepted only while [server] host and public_url are loopback: put a password_hash here, "
+                "from python -m omnitornado hash-password",
+            )
+        values["password_hash"] = hash_password(password, rounds=rounds)
+    return UserSettings(**values)
+
+
+def build_client(values: dict[str, Any]) -> ClientSettings:
+    """A client whose secret, method, grants and redirect URIs fit together."""
+    method, has_secret = values["token_endpoint_auth_method"], values["client_secret"] is not None
+    if has_secret and method == "none":
+        raise MismatchError("token_endpoint_auth_method", '"none" would never check the client_secret')
+    if method not in (None, "none") and not has_secret:
+        raise MismatchError("token_endpoint_auth_method", f'"{method}" needs a client_secret')
+    if not values["redirect_uris"] and not has_secret:
+        raise MismatchError(
+            "redirect_uris", "needed: only a client with a client_secret may leave them to the first approval"
+        )
+    if "authorization_code" not in values["grant_types"]:
+        raise MismatchError(
+            "grant_types", '"authorization_code" is needed: no other grant gives the first token'
+        )
+    values["token_endpoint_auth_method"] = method or ("client_secret_basic" if has_secret else "none")
+    values["client_name"] = values["client_name"] or values["client_id"]
+    return ClientSettings(**values, either_secret_method=has_secret and method is None)
+
+
+def find_duplicate(names: Iterable[str]) -> int | None:
+    """The position of the first name that stood before, or None."""
+    seen: set[str] = set()
+    for position, name in enumerate(names):
+        if name in seen:
+            return position
+        seen.add(name)
+    return None
+
+
+def check_store_folder(path: Path | None) -> None:
+    """The folder that snapshot and journal go to exists and takes files."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise MismatchError("path", f"{path} is a folder: the name of a file is needed")
+    if not path.parent.is_dir():
+        raise MismatchError("path", f"the folder {path.parent} does not exist")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise MismatchError("path", f"the folder {path.parent} can't be written to")

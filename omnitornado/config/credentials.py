@@ -1,0 +1,50 @@
+"""Kinds of values that are secret, or name who holds one. No error here quotes a value."""
+
+import re
+
+from omnitornado.config.kinds import Kind, expect_string, text
+from omnitornado.passwords import check_hash, check_password
+
+_PRINTABLE_ASCII = re.compile(r"[\x20-\x7E]*")
+_CLIENT_ID = re.compile(r"[\x21-\x7E]{1,256}")
+MIN_SECRET_LENGTH = 8
+
+USERNAME = text("1 to 128 characters on one line", shortest=1)
+
+
+def _parse_password(value: object) -> str:
+    password = expect_string(value)
+    check_password(password)
+    return password
+
+
+PASSWORD = Kind("a string of 1 to 72 bytes", _parse_password)
+
+
+def _parse_password_hash(value: object) -> bytes:
+    return check_hash(expect_string(value, "a bcrypt hash"))
+
+
+PASSWORD_HASH = Kind("a bcrypt hash", _parse_password_hash)
+
+
+def _parse_client_id(value: object) -> str:
+    client_id = expect_string(value)
+    if not _CLIENT_ID.fullmatch(client_id):
+        raise ValueError("a client id is 1 to 256 printable ASCII characters without spaces")
+    return client_id
+
+
+CLIENT_ID = Kind("1 to 256 printable ASCII characters without spaces", _parse_client_id)
+
+
+def _parse_client_secret(value: object) -> str:
+    secret = expect_string(value)
+    if not _PRINTABLE_ASCII.fullmatch(secret):
+        raise ValueError("a client secret is printable ASCII (RFC 6749 appendix A.2)")
+    if not MIN_SECRET_LENGTH <= len(secret) <= 512:
+        raise ValueError(f"a client secret has {MIN_SECRET_LENGTH} to 512 characters, this one {len(secret)}")
+    return secret
+
+
+CLIENT_SECRET = Kind("8 to 512 printable ASCII characters", _parse_client_secret)

@@ -1,0 +1,79 @@
+"""The whole: which tables a configuration has, and the record that holds them all."""
+
+from pathlib import Path
+
+import msgspec
+
+from omnitornado.config.accounts import PASSWORD_KEY, ClientSettings, UserSettings
+from omnitornado.config.keys import Section
+from omnitornado.config.settings import (
+    LoginSettings,
+    McpSettings,
+    RegistrationSettings,
+    ServerSettings,
+    StoreSettings,
+    TokenSettings,
+)
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole valid configuration."""
+
+    server: ServerSettings
+    tokens: TokenSettings
+    store: StoreSettings
+    registration: RegistrationSettings
+    login: LoginSettings
+    users: tuple[UserSettings, ...]
+    clients: tuple[ClientSettings, ...]
+    mcp: McpSettings
+    folder: Path
+    """The configuration file's folder, absolute: relative paths and `app` start there."""
+    source: str
+    """The file's name as it was given, for messages; "<python>" for a dictionary."""
+
+
+class Overrides(msgspec.Struct, frozen=True, kw_only=True):
+    """The command line's replacements for keys of `[server]`; None leaves the file's."""
+
+    host: str | None = None
+    port: int | None = None
+    public_url: str | None = None
+
+
+SECTIONS = (
+    Section(name="server", settings=ServerSettings, help="Where the server listens and what its address is."),
+    Section(
+        name="tokens",
+        settings=TokenSettings,
+        help='How long what the server issues lives: "90s" "15m" "1h" "30d", or whole seconds.',
+    ),
+    Section(
+        name="store", settings=StoreSettings, help="Where clients, grants, tokens and sessions are kept."
+    ),
+    Section(
+        name="registration",
+        settings=RegistrationSettings,
+        help="Clients that register themselves (RFC 7591).",
+    ),
+    Section(name="login", settings=LoginSettings, help="Signing in at the browser."),
+    Section(
+        name="users",
+        settings=UserSettings,
+        is_array=True,
+        inputs={"password": PASSWORD_KEY},
+        help="The people who may sign in, one table each.",
+    ),
+    Section(
+        name="clients",
+        settings=ClientSettings,
+        is_array=True,
+        help="Preset clients, one table each, for those that can't or shouldn't register themselves.",
+    ),
+    Section(
+        name="mcp",
+        settings=McpSettings,
+        refused={"upstreams": "upstream servers are not supported in this version"},
+        help="The MCP endpoint and the tools behind it.",
+    ),
+)

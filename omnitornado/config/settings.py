@@ -1,0 +1,254 @@
+"""The single tables: one frozen record each, every key declared once, with kind, default and help."""
+
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Literal
+
+from omnitornado.config.addresses import HOST, MCP_PATH, NETWORK, ORIGIN, PUBLIC_URL
+from omnitornado.config.keys import Key, Settings
+from omnitornado.config.kinds import (
+    APP,
+    BOOLEAN,
+    PATH,
+    SCOPE,
+    SIZE,
+    array,
+    choice,
+    duration,
+    duration_or_off,
+    integer,
+    text,
+)
+
+
+class ServerSettings(Settings, frozen=True):
+    """`[server]`"""
+
+    host: Annotated[
+        str,
+        Key(
+            kind=HOST,
+            default="127.0.0.1",
+            help='The address to listen on. "0.0.0.0" or "::" is every network, and needs public_url.',
+        ),
+    ]
+    port: Annotated[
+        int, Key(kind=integer(0, 65535), default=8080, help="The port to listen on; 0 takes a free one.")
+    ]
+    public_url: Annotated[
+        str,
+        Key(
+            kind=PUBLIC_URL,
+            default="",
+            help="The address that clients reach the server by, as https://mcp.example.com; it is the OAuth "
+            "issuer. Empty: this machine only, and localhost, 127.0.0.1 and [::1] count as the same server.",
+        ),
+    ]
+    allowed_origins: Annotated[
+        tuple[str, ...],
+        Key(
+            kind=array(ORIGIN),
+            default=[],
+            help="Browser origins that are allowed beside the server's own (CORS and Origin check).",
+        ),
+    ]
+    trusted_proxies: Annotated[
+        tuple[IPv4Network | IPv6Network, ...],
+        Key(
+            kind=array(NETWORK),
+            default=[],
+            help="Addresses or networks of reverse proxies whose X-Forwarded-For and -Proto are believed.",
+        ),
+    ]
+    tls_certificate: Annotated[
+        Path | None,
+        Key(
+            kind=PATH,
+            default="",
+            help="The certificate chain, a PEM file, to serve HTTPS without a proxy; needs tls_private_key.",
+        ),
+    ]
+    tls_private_key: Annotated[
+        Path | None,
+        Key(kind=PATH, default="", help="The certificate's private key, a PEM file without a passphrase."),
+    ]
+    shutdown_grace: Annotated[
+        float,
+        Key(
+            kind=duration(zero=True),
+            default="10s",
+            help="How long requests in flight may take to finish once the server is told to stop.",
+        ),
+    ]
+
+
+class TokenSettings(Settings, frozen=True):
+    """`[tokens]`, in seconds."""
+
+    access_token_lifetime: Annotated[
+        float,
+        Key(
+            kind=duration(),
+            default="1h",
+            help="How long an access token is good for. Clients that never refresh sign in again after it.",
+        ),
+    ]
+    refresh_token_lifetime: Annotated[
+        float,
+        Key(
+            kind=duration(),
+            default="30d",
+            help="How long a client may stay away and still refresh; each refresh starts it anew.",
+        ),
+    ]
+    authorization_code_lifetime: Annotated[
+        float,
+        Key(
+            kind=duration(),
+            default="60s",
+            help="How long a client has to redeem a code; RFC 6749 §4.1.2 advises ten minutes at most.",
+        ),
+    ]
+    refresh_grace: Annotated[
+        float,
+        Key(
+            kind=duration(zero=True),
+            default="30s",
+            help="For how long a replaced refresh token still gets the same successor, for clients that "
+            "retry or refresh twice at once. Used later than that, it ends the grant.",
+        ),
+    ]
+
+
+class StoreSettings(Settings, frozen=True):
+    """`[store]`"""
+
+    path: Annotated[
+        Path | None,
+        Key(
+            kind=PATH,
+            default="omnitornado.state",
+            help="Where the state lives: snapshot and journal stand beside each other under this name. "
+            'Relative to this file\'s folder. "" keeps everything in memory, and a restart forgets it.',
+        ),
+    ]
+    snapshot_interval: Annotated[
+        float,
+        Key(
+            kind=duration(),
+            default="60s",
+            help="How often a snapshot replaces the journal. It bounds how long a start takes, "
+            "not what a crash loses.",
+        ),
+    ]
+    durability: Annotated[
+        Literal["always", "interval"],
+        Key(
+            kind=choice("always", "interval"),
+            default="always",
+            help='"always": on disk before the reply, a crash loses nothing that was promised. '
+            '"interval": a crash loses up to the last second.',
+        ),
+    ]
+
+
+class RegistrationSettings(Settings, frozen=True):
+    """`[registration]`"""
+
+    enabled: Annotated[
+        bool,
+        Key(
+            kind=BOOLEAN,
+            default=True,
+            help="Whether clients may register themselves (RFC 7591): anyone who can reach the server "
+            "then can. Most MCP clients rely on it.",
+        ),
+    ]
+    max_unused: Annotated[
+        int,
+        Key(
+            kind=integer(1, 1_000_000),
+            default=1000,
+            help="How many registered clients that nobody ever allowed in are kept; the oldest go first.",
+        ),
+    ]
+    rate_per_minute: Annotated[
+        int,
+        Key(
+            kind=integer(1, 1_000_000),
+            default=60,
+            help="How many registrations one address may make in a minute.",
+        ),
+    ]
+
+
+class LoginSettings(Settings, frozen=True):
+    """`[login]`"""
+
+    session_lifetime: Annotated[
+        float, Key(kind=duration(), default="12h", help="How long a browser stays signed in.")
+    ]
+    bcrypt_threads: Annotated[
+        int,
+        Key(
+            kind=integer(1, 64),
+            default=2,
+            help="How many passwords are checked at the same time; each check keeps a processor core busy.",
+        ),
+    ]
+
+
+class McpSettings(Settings, frozen=True):
+    """`[mcp]`"""
+
+    path: Annotated[
+        str,
+        Key(kind=MCP_PATH, default="/mcp", help="Where the MCP endpoint stands under the server's address."),
+    ]
+    name: Annotated[
+        str,
+        Key(
+            kind=text("a name", shortest=1),
+            default="omnitornado",
+            help="The server's name, as clients show it.",
+        ),
+    ]
+    app: Annotated[
+        str,
+        Key(
+            kind=APP,
+            default="",
+            help='The Python object that holds the tools, as "module:object"; importable from this file\'s '
+            "folder. Empty: no tools.",
+        ),
+    ]
+    scope: Annotated[
+        str, Key(kind=SCOPE, default="mcp", help="The scope that a token needs to use the endpoint.")
+    ]
+    max_body: Annotated[
+        int, Key(kind=SIZE, default="4MiB", help="The largest request body that the endpoint takes.")
+    ]
+    tool_timeout: Annotated[
+        float | None,
+        Key(
+            kind=duration_or_off(),
+            default="60s",
+            help='How long a tool may run before its call fails; 0 or "off" for no limit.',
+        ),
+    ]
+    tool_threads: Annotated[
+        int,
+        Key(
+            kind=integer(1, 1024),
+            default=8,
+            help="How many plain (not async) tool functions run at the same time; further calls wait.",
+        ),
+    ]
+    keep_alive: Annotated[
+        float,
+        Key(
+            kind=duration(),
+            default="15s",
+            help="How often a silent stream gets a comment, so that proxies don't cut it.",
+        ),
+    ]

@@ -1,0 +1,47 @@
+"""Log lines: one event each, `key=value`, so that a person can read and a program can parse them.
+
+No value can break out of its place: anything beyond plain characters is written as a JSON string. What is
+logged is chosen by the caller; codes, tokens, secrets and passwords never are.
+"""
+
+import json
+import logging
+import re
+import sys
+from typing import Any, Final, TextIO
+
+logger = logging.getLogger("omnitornado")
+
+PLAIN: Final = re.compile(r"[A-Za-z0-9_\-./:@+]{1,200}")
+MAX_VALUE: Final = 400
+
+
+def format_event(event: str, **fields: Any) -> str:
+    """`event` and its fields as one line; fields that are None are left out."""
+    parts = [event]
+    parts += [f"{name}={_format_value(value)}" for name, value in fields.items() if value is not None]
+    return " ".join(parts)
+
+
+def log_event(event: str, *, level: int = logging.INFO, **fields: Any) -> None:
+    """Log one event, as `token.issued reason=code_redeemed client=… user=…`."""
+    if logger.isEnabledFor(level):
+        logger.log(level, "%s", format_event(event, **fields))
+
+
+def _format_value(value: Any) -> str:
+    text = " ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+    if PLAIN.fullmatch(text):
+        return text
+    return json.dumps(text[:MAX_VALUE])
+
+
+def configure_logging(stream: TextIO | None = None, *, level: int = logging.INFO) -> None:
+    """Send the log to standard error (or `stream`). Only the command does this; a library leaves logging
+    alone.
+    """
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)

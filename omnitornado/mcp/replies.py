@@ -1,0 +1,32 @@
+"""From JSON-RPC to what the web handler sends.
+
+Implements: MCP 2026-07-28 basic/transports/streamable-http (Sending Messages).
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from omnitornado.mcp.errors import find_status
+from omnitornado.mcp.exchange import Reply
+from omnitornado.mcp.jsonrpc import JsonRpcError, RequestId, build_error, encode
+
+log = logging.getLogger("omnitornado.mcp")
+
+CONTENT_TYPE = {"Content-Type": "application/json"}
+
+
+def build_reply(status: int, body: Any, headers: Mapping[str, str] = CONTENT_TYPE) -> Reply:
+    """A JSON answer."""
+    return Reply(status, encode(body), {**CONTENT_TYPE, **headers})
+
+
+def build_error_reply(error: JsonRpcError, request_id: RequestId | None = None) -> Reply:
+    """An error, with the status it says itself or the table gives it."""
+    status = find_status(error.code) if error.status is None else error.status
+    return build_reply(status, build_error(error, request_id))
+
+
+def log_refusal(error: JsonRpcError) -> None:
+    """Why a request was refused, for the operator. Quoted: the words may come from the client."""
+    log.info("refused with %d: %r", error.code, error.reason)

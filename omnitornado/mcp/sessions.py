@@ -1,0 +1,147 @@
+"""Implements: MCP 2025-11-25 basic/transports (Session Management).
+
+A session id is 256 random bits. The store knows its SHA-256 alone, and whose it is: person, client and path
+must all match, or the session is as unknown as one that never was. What lives only as long as the process
+(calls in flight, the log level) stands beside it.
+"""
+
+import base64
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from omnitornado.mcp.calls import Call
+from omnitornado.mcp.jsonrpc import INVALID_REQUEST, Json, JsonRpcError, RequestId
+from omnitornado.mcp.log_levels import DEFAULT_LOG_LEVEL
+from omnitornado.mcp.principal import Principal
+from omnitornado.store.records import McpSession
+
+ID_BYTES = 32
+MAX_ID_LENGTH = 128
+MAX_REMEMBERED = 4096
+"""Bytes of a client's self-description that are kept."""
+MAX_LIVE = 10_000
+"""Sessions whose log level is remembered; the one unused for longest falls back to the default."""
+
+
+class SessionStore(Protocol):
+    """The three transitions this room needs of the store."""
+
+    async def open_mcp_session(self, session_hash: bytes, session: McpSession) -> None: ...
+
+    async def find_mcp_session(self, session_hash: bytes, *, now: float) -> McpSession | None: ...
+
+    async def close_mcp_session(self, session_hash: bytes) -> bool: ...
+
+
+class LiveSession:
+    """A session as this process knows it."""
+
+    __slots__ = ("calls", "key", "log_level", "version")
+
+    def __init__(self, key: bytes, version: str) -> None:
+        self.key = key
+        self.version = version
+        self.log_level = DEFAULT_LOG_LEVEL
+        self.calls: dict[RequestId, Call] = {}
+
+
+class Sessions:
+    """Opens, finds and closes the sessions of one endpoint."""
+
+    def __init__(
+        self,
+        store: SessionStore,
+        *,
+        path: str,
+        lifetime: float,
+        clock: Callable[[], float],
+        token_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._store = store
+        self._path = path
+        self._lifetime = lifetime
+        self._clock = clock
+        self._token_bytes = token_bytes
+        self._live: OrderedDict[bytes, LiveSession] = OrderedDict()
+
+    async def open(self, principal: Principal, version: str, client_info: Json, capabilities: Json) -> str:
+        """Open a session; its id is returned once it is as durable as the store promises."""
+        session_id = base64.urlsafe_b64encode(self._token_bytes(ID_BYTES)).rstrip(b"=").decode("ascii")
+        now = self._clock()
+        record = McpSession(
+            username=principal.username,
+            client_id=principal.client_id,
+            path=self._path,
+            protocol_version=version,
+            client_info=_shorten(client_info),
+            capabilities=_shorten(capabilities),
+            created_at=now,
+            expires_at=now + self._lifetime,
+        )
+        await self._store.open_mcp_session(_hash(session_id), record)
+        return session_id
+
+    async def find(self, session_id: str | None, principal: Principal) -> LiveSession:
+        """The session of this id, if it is this person's and client's, at this path.
+
+        Raises:
+            JsonRpcError: with status 400 without an id, 404 for one that is unknown, ended or someone else's.
+        """
+        if session_id is None:
+            message = "Bad request: Mcp-Session-Id is missing; begin with initialize"
+            raise JsonRpcError(code=INVALID_REQUEST, message=message, status=400)
+        if len(session_id) > MAX_ID_LENGTH or not session_id.isascii():
+            raise _build_not_found("not of the form of a session id")
+        key = _hash(session_id)
+        record = await self._store.find_mcp_session(key, now=self._clock())
+        if record is None:
+            raise _build_not_found("unknown or ended")
+        if (record.username, record.client_id, record.path) != (
+            principal.username,
+            principal.client_id,
+            self._path,
+        ):
+            raise _build_not_found("opened by another person or client, or at another path")
+        return self._find_live(key, record.protocol_version)
+
+    async def close(self, session: LiveSession) -> None:
+        """End a session."""
+        self._live.pop(session.key, None)
+        await self._store.close_mcp_session(session.key)
+
+    def _find_live(self, key: bytes, version: str) -> LiveSession:
+        live = self._live.get(key)
+        if live is None:
+            live = self._live[key] = LiveSession(key, version)
+            if len(self._live) > MAX_LIVE:
+                self._forget_oldest()
+        else:
+            self._live.move_to_end(key)
+        return live
+
+    def _forget_oldest(self) -> None:
+        # A session with calls in flight must stay: a cancellation would not find them.
+        oldest = next((key for key, live in self._live.items() if not live.calls), None)
+        if oldest is not None:
+            del self._live[oldest]
+
+
+def _hash(session_id: str) -> bytes:
+    return hashlib.sha256(session_id.encode("ascii")).digest()
+
+
+def _build_not_found(reason: str) -> JsonRpcError:
+    message = "Session not found: it has ended; begin again with initialize"
+    return JsonRpcError(code=INVALID_REQUEST, message=message, reason=f"session {reason}", status=404)
+
+
+def _shorten(described: Json) -> dict[str, Any]:
+    """A client's words about itself, or of long ones the plain short strings alone."""
+    if len(msgspec.json.encode(described)) <= MAX_REMEMBERED:
+        return described
+    plain = [(key, value) for key, value in described.items() if isinstance(value, str) and len(key) <= 64]
+    return {key: value[:256] for key, value in plain[:8]}

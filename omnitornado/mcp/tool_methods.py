@@ -1,0 +1,50 @@
+"""Implements: MCP 2026-07-28 server/tools (Protocol Messages): `tools/list`, `tools/call`, for both eras."""
+
+from omnitornado.mcp.calls import Call
+from omnitornado.mcp.content import adapt_blocks
+from omnitornado.mcp.context import Context
+from omnitornado.mcp.exchange import Exchange, Services
+from omnitornado.mcp.jsonrpc import INVALID_PARAMS, Json, JsonRpcError
+from omnitornado.mcp.tools import Tool, build_call_result
+
+
+async def list_tools(services: Services, exchange: Exchange) -> Json:
+    """A page of tools. Every caller sees all of them: a tool behind a scope that the caller lacks is there to
+    be called, so that the 403 can ask the person for it."""
+    tools, cursor = services.server.tools.list_page(exchange.params, services.page_size)
+    result: Json = {"tools": [tool.describe(exchange.version) for tool in tools]}
+    if cursor is not None:
+        result["nextCursor"] = cursor
+    return result
+
+
+def find_tool(services: Services, exchange: Exchange) -> Tool:
+    """The tool that a call names.
+
+    Raises:
+        JsonRpcError: -32602 (server/tools, Error Handling).
+    """
+    name = exchange.get_string("name")
+    tool = services.server.tools.find(name)
+    if tool is None:
+        raise JsonRpcError(code=INVALID_PARAMS, message=f"Unknown tool: {name[:128]}")
+    return tool
+
+
+async def call_tool(services: Services, exchange: Exchange, call: Call) -> Json:
+    """Run a tool and give its result the revision's shape.
+
+    Raises:
+        JsonRpcError: unknown tool, malformed params.
+        CallCancelledError: the client took the request back.
+    """
+    tool, arguments = find_tool(services, exchange), exchange.get_object("arguments")
+    context = Context(
+        principal=exchange.principal,
+        protocol_version=exchange.version,
+        delivery=call,
+        progress_token=exchange.progress_token,
+        log_level=exchange.log_level,
+    )
+    outcome = await services.runner.run(tool, arguments, context, call)
+    return build_call_result(tool, outcome, exchange.version, adapt_blocks(outcome.blocks, exchange.version))

@@ -1,0 +1,219 @@
+"""Implements: RFC 6749 §3.1 and §4.1.1, OAuth 2.1 §4.1, RFC 9207 §2, RFC 8707 §2.1: the authorization
+request.
+
+`check_authorization_request` is the list of checks, in order. Until client and redirect URI are known to
+belong together an error is a page for the person; after that it goes to the client.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from omnitornado.oauth.client import Clients, OAuthClient
+from omnitornado.oauth.errors import OAuthError, ValidatedRedirect
+from omnitornado.oauth.form import Parameters
+from omnitornado.oauth.pkce import check_challenge
+from omnitornado.oauth.redirect_uri import RedirectUri, build_redirect, is_same_redirect, parse_redirect_uri
+from omnitornado.oauth.resource import ProtectedResource, check_resources
+from omnitornado.oauth.scope import ScopePolicy, check_requested_scope, restrict
+from omnitornado.store.transitions import Store
+
+
+class AuthorizationRequest(msgspec.Struct, frozen=True):
+    """A request every check of which has passed."""
+
+    client: OAuthClient
+    redirect: ValidatedRedirect
+    redirect_uri: RedirectUri
+    redirect_uri_given: bool
+    binds_redirect: bool
+    """The client is preset without redirect URIs, and an approval binds it to this one."""
+    scope: tuple[str, ...]
+    resources: tuple[str, ...]
+    code_challenge: str
+    prompt: frozenset[str]
+
+
+class AuthorizationRules(msgspec.Struct, frozen=True):
+    """What requests are checked against."""
+
+    issuer: str
+    clients: Clients
+    store: Store
+    scopes: ScopePolicy
+    resources: Sequence[ProtectedResource]
+
+
+async def check_authorization_request(
+    parameters: Parameters, rules: AuthorizationRules, *, now: float
+) -> AuthorizationRequest:
+    """Raises: OAuthError, with `redirect` once there is a safe one."""
+    parameters.check_unique("client_id", "redirect_uri", "state")
+    client = await load_client(parameters, rules.clients, now=now)
+    uri, binds = await check_redirect(parameters, client, rules.store)
+    redirect = ValidatedRedirect(uri=uri.uri, state=parameters.get("state"), issuer=rules.issuer)
+    parameters.check_unique(redirect=redirect)
+    reject_request_objects(parameters, redirect)
+    check_response_type(parameters, redirect)
+    check_response_mode(parameters, redirect)
+    check_grant_type(client, redirect)
+    return AuthorizationRequest(
+        client=client,
+        redirect=redirect,
+        redirect_uri=uri,
+        redirect_uri_given=parameters.get("redirect_uri") is not None,
+        binds_redirect=binds,
+        code_challenge=check_challenge(
+            parameters.get("code_challenge"), parameters.get("code_challenge_method"), redirect=redirect
+        ),
+        scope=check_scope(parameters, client, rules.scopes, redirect),
+        resources=check_resources(
+            parameters.resources, rules.resources, issuer=rules.issuer, redirect=redirect
+        ),
+        prompt=check_prompt(parameters, redirect),
+    )
+
+
+async def load_client(parameters: Parameters, clients: Clients, *, now: float) -> OAuthClient:
+    """Raises: OAuthError invalid_request (a page with status 400: clients forget a stale registration on
+    seeing it).
+    """
+    client = await clients.find(parameters.require("client_id"), now=now)
+    if client is None:
+        raise OAuthError(
+            code="invalid_request",
+            description="this app is not known here; remove the connection in the app and add it again",
+            reason="client_unknown",
+        )
+    return client
+
+
+async def check_redirect(
+    parameters: Parameters, client: OAuthClient, store: Store
+) -> tuple[RedirectUri, bool]:
+    """The redirect URI to answer to, and whether an approval would bind it. Raises: OAuthError."""
+    presented = parameters.get("redirect_uri")
+    if client.redirect_uris:
+        return _check_registered_redirect(presented, client), False
+    binding = await store.find_redirect_binding(client.client_id)
+    if presented is None:
+        raise _wrong_redirect("redirect_uri is missing", "redirect_missing")
+    try:
+        uri = parse_redirect_uri(presented)
+    except ValueError as error:
+        raise _wrong_redirect(f"redirect_uri {error}", "redirect_unfit") from None
+    if binding is not None and not is_same_redirect(binding.redirect_uri, presented):
+        raise _wrong_redirect(
+            "this app is bound to another redirect address since its first approval", "redirect_bound"
+        )
+    return uri, binding is None
+
+
+def _check_registered_redirect(presented: str | None, client: OAuthClient) -> RedirectUri:
+    if presented is None:
+        if len(client.redirect_uris) != 1:
+            raise _wrong_redirect("redirect_uri is missing", "redirect_missing")
+        return parse_redirect_uri(client.redirect_uris[0])
+    if client.find_redirect(presented) is None:
+        raise _wrong_redirect("redirect_uri is not one this app registered", "redirect_mismatch")
+    return parse_redirect_uri(presented)
+
+
+def _wrong_redirect(description: str, reason: str) -> OAuthError:
+    return OAuthError(code="invalid_request", description=description, reason=reason)
+
+
+def reject_request_objects(parameters: Parameters, redirect: ValidatedRedirect) -> None:
+    """OpenID Connect Core §3.1.2.6 names the errors for what is not supported."""
+    for name in ("request", "request_uri"):
+        if parameters.get(name) is not None:
+            raise OAuthError(
+                code="invalid_request",
+                description=f"{name} is not supported",
+                reason="request_object",
+                redirect=redirect,
+            )
+
+
+def check_response_type(parameters: Parameters, redirect: ValidatedRedirect) -> None:
+    """Raises: OAuthError unsupported_response_type for anything but the authorization code."""
+    response_type = parameters.get("response_type")
+    if response_type is None:
+        raise OAuthError(
+            code="invalid_request",
+            description="response_type is missing",
+            reason="response_type_missing",
+            redirect=redirect,
+        )
+    if response_type != "code":
+        raise OAuthError(
+            code="unsupported_response_type",
+            description="response_type must be code",
+            reason="response_type",
+            redirect=redirect,
+        )
+
+
+def check_response_mode(parameters: Parameters, redirect: ValidatedRedirect) -> None:
+    if parameters.get("response_mode") not in (None, "query"):
+        raise OAuthError(
+            code="invalid_request",
+            description="response_mode must be query",
+            reason="response_mode",
+            redirect=redirect,
+        )
+
+
+def check_grant_type(client: OAuthClient, redirect: ValidatedRedirect) -> None:
+    if "authorization_code" not in client.grant_types:
+        raise OAuthError(
+            code="unauthorized_client",
+            description="this client may not use the authorization code grant",
+            reason="grant_type_not_registered",
+            redirect=redirect,
+        )
+
+
+def check_scope(
+    parameters: Parameters, client: OAuthClient, policy: ScopePolicy, redirect: ValidatedRedirect
+) -> tuple[str, ...]:
+    """The scopes asked for, within what a preset client may ask for. Raises: OAuthError invalid_scope."""
+    asked = check_requested_scope(parameters.get("scope"), policy, redirect=redirect)
+    scope = restrict(asked, client.scope)
+    if asked and not scope:
+        raise OAuthError(
+            code="invalid_scope",
+            description="this client may not ask for any of these scopes",
+            reason="scope_not_client",
+            redirect=redirect,
+        )
+    return scope
+
+
+def check_prompt(parameters: Parameters, redirect: ValidatedRedirect) -> frozenset[str]:
+    """OpenID Connect Core §3.1.2.1 `prompt`, which MCP clients send: unknown values are ignored."""
+    prompt = frozenset((parameters.get("prompt") or "").split())
+    if "none" in prompt and len(prompt) > 1:
+        raise OAuthError(
+            code="invalid_request",
+            description="prompt=none goes with no other value",
+            reason="prompt_none",
+            redirect=redirect,
+        )
+    return prompt
+
+
+def build_success_url(redirect: ValidatedRedirect, code: str) -> str:
+    """RFC 6749 §4.1.2 with `iss` (RFC 9207 §2)."""
+    return _build_url(redirect, {"code": code})
+
+
+def build_error_url(redirect: ValidatedRedirect, error: OAuthError) -> str:
+    """RFC 6749 §4.1.2.1 with `iss` (RFC 9207 §2)."""
+    return _build_url(redirect, error.build_body())
+
+
+def _build_url(redirect: ValidatedRedirect, parameters: dict[str, str]) -> str:
+    if redirect.state is not None:
+        parameters["state"] = redirect.state
+    return build_redirect(redirect.uri, parameters | {"iss": redirect.issuer})

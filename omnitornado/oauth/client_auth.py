@@ -1,0 +1,109 @@
+"""Implements: RFC 6749 §2.3 and §3.2.1, OAuth 2.1 §2.4: client authentication by Basic, by post and by none,
+as registered.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterable
+from typing import NoReturn
+from urllib.parse import unquote, unquote_plus
+
+from omnitornado.oauth.client import Clients, OAuthClient
+from omnitornado.oauth.errors import OAuthError
+from omnitornado.oauth.form import Parameters
+from omnitornado.oauth.secrets import is_same_secret
+
+
+async def authenticate_client(
+    parameters: Parameters, authorization: str | None, clients: Clients, *, now: float
+) -> OAuthClient:
+    """The client behind a request to the token or the revocation endpoint.
+
+    Raises: OAuthError invalid_client (401), or invalid_request where two methods are used at once.
+    """
+    if authorization is not None:
+        return await _authenticate_basic(parameters, authorization, clients, now=now)
+    client_id = parameters.get("client_id")
+    if client_id is None:
+        _refuse("no client authentication and no client_id", "client_id_missing")
+    client = await clients.find(client_id, now=now)
+    if client is None:
+        _refuse("unknown client; register again", "client_unknown")
+    secret = parameters.get("client_secret")
+    if secret is None:
+        _check_method(client, "none")
+        return client
+    if client.secret_hash is None:
+        # A public client that sends some secret is still nobody but a public client; it proves nothing by it.
+        _check_method(client, "none")
+        return client
+    _check_method(client, "client_secret_post")
+    _check_secret(client, [secret])
+    return client
+
+
+async def _authenticate_basic(
+    parameters: Parameters, authorization: str, clients: Clients, *, now: float
+) -> OAuthClient:
+    identifier, secret = _parse_basic(authorization)
+    if parameters.get("client_secret") is not None:
+        raise OAuthError(
+            code="invalid_request",
+            description="use one way of client authentication",
+            reason="client_two_methods",
+        )
+    client = None
+    for candidate in _spellings(identifier):
+        client = await clients.find(candidate, now=now)
+        if client is not None:
+            break
+    if client is None:
+        _refuse("unknown client; register again", "client_unknown")
+    if parameters.get("client_id") not in (None, client.client_id):
+        raise OAuthError(
+            code="invalid_request",
+            description="client_id differs from the Authorization header's",
+            reason="client_id_mismatch",
+        )
+    if client.secret_hash is None and not secret:
+        _check_method(client, "none")
+        return client
+    _check_method(client, "client_secret_basic")
+    _check_secret(client, _spellings(secret))
+    return client
+
+
+def _parse_basic(authorization: str) -> tuple[str, str]:
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        _refuse("unsupported client authentication scheme", "client_auth_scheme")
+    try:
+        text = base64.b64decode(encoded.strip(), validate=True).decode("utf-8")
+    except (binascii.Error, ValueError):
+        _refuse("malformed Basic credentials", "client_basic_malformed")
+    identifier, separator, secret = text.partition(":")
+    if not separator:
+        _refuse("malformed Basic credentials", "client_basic_malformed")
+    return identifier, secret
+
+
+def _spellings(text: str) -> Iterable[str]:
+    """RFC 6749 §2.3.1 form-encodes both halves; clients percent-encode them or send them raw."""
+    return dict.fromkeys((unquote_plus(text), unquote(text), text))
+
+
+def _check_method(client: OAuthClient, method: str) -> None:
+    if method not in client.auth_methods:
+        _refuse(f"this client authenticates with {' or '.join(client.auth_methods)}", "client_auth_method")
+
+
+def _check_secret(client: OAuthClient, candidates: Iterable[str]) -> None:
+    expected = client.secret_hash
+    # Every candidate is compared, so that the time taken tells nothing.
+    matches = [is_same_secret(candidate, expected) for candidate in candidates] if expected else [False]
+    if not any(matches):
+        _refuse("wrong client secret", "client_secret_wrong")
+
+
+def _refuse(description: str, reason: str) -> NoReturn:
+    raise OAuthError(code="invalid_client", description=description, reason=reason)

@@ -1,0 +1,125 @@
+"""Implements: RFC 6749 §4.1.1 (the owner's decision), RFC 8252 §8.6, RFC 9700 §4.1.3: when to ask, and what
+an approval does.
+"""
+
+import secrets
+
+import msgspec
+
+from omnitornado.oauth.authorize import AuthorizationRequest
+from omnitornado.oauth.errors import OAuthError
+from omnitornado.oauth.people import Person
+from omnitornado.oauth.scope import restrict
+from omnitornado.oauth.secrets import CODE_PREFIX, TokenBytes, build_secret, digest
+from omnitornado.store.records import AuthorizationCode, Consent, RedirectBinding
+from omnitornado.store.transitions import Store
+
+
+class ConsentRules(msgspec.Struct, frozen=True):
+    """`code_lifetime` in seconds."""
+
+    store: Store
+    code_lifetime: float
+    token_bytes: TokenBytes = secrets.token_bytes
+
+
+def check_grantable(request: AuthorizationRequest, person: Person) -> tuple[str, ...]:
+    """The scopes this person can give of those asked for. Raises: OAuthError access_denied when there are
+    none.
+    """
+    scope = restrict(request.scope, person.scopes)
+    if request.scope and not scope:
+        raise OAuthError(
+            code="access_denied",
+            description="this person may not grant any of these scopes",
+            reason="scope_not_allowed",
+            redirect=request.redirect,
+        )
+    return scope
+
+
+def can_remember(request: AuthorizationRequest) -> bool:
+    """Only a client whose identity can't be forged is remembered: preset, and either with a secret or
+    answered at an https address.
+
+    RFC 8252 §8.6: any program can pose as a public client at a loopback or private-use address.
+    """
+    return request.client.is_preset and (
+        request.client.is_confidential or request.redirect_uri.scheme == "https"
+    )
+
+
+def find_consent_address(request: AuthorizationRequest) -> str:
+    """The redirect URI that a consent is remembered for: as registered, so that a loopback port may change."""
+    return request.client.find_redirect(request.redirect.uri) or request.redirect.uri
+
+
+async def needs_consent(
+    request: AuthorizationRequest, person: Person, scope: tuple[str, ...], store: Store
+) -> bool:
+    """Whether the person must be asked (again)."""
+    if "consent" in request.prompt or request.binds_redirect or not can_remember(request):
+        return True
+    remembered = await store.find_consent(
+        username=person.username,
+        client_id=request.client.client_id,
+        redirect_uri=find_consent_address(request),
+        scope=scope,
+    )
+    return remembered is None
+
+
+async def approve(
+    request: AuthorizationRequest, person: Person, scope: tuple[str, ...], rules: ConsentRules, *, now: float
+) -> str:
+    """Issue the code, remember the approval where that is safe, and bind the redirect where that is due: all
+    at once.
+
+    Raises: OAuthError invalid_request, to be shown as a page, if another approval has bound the client
+    elsewhere meanwhile.
+    """
+    code = build_secret(CODE_PREFIX, token_bytes=rules.token_bytes)
+    record = AuthorizationCode(
+        client_id=request.client.client_id,
+        username=person.username,
+        redirect_uri=request.redirect.uri,
+        redirect_uri_given=request.redirect_uri_given,
+        scope=scope,
+        resources=request.resources,
+        code_challenge=request.code_challenge,
+        expires_at=now + rules.code_lifetime,
+    )
+    is_issued = await rules.store.issue_code(
+        digest(code),
+        record,
+        bind_redirect=_build_binding(request, person, now) if request.binds_redirect else None,
+        remember=_build_consent(request, person, scope, now) if can_remember(request) else None,
+    )
+    if not is_issued:
+        raise OAuthError(
+            code="invalid_request",
+            description="this app is bound to another redirect address since its first approval",
+            reason="redirect_bound",
+        )
+    return code
+
+
+def _build_binding(request: AuthorizationRequest, person: Person, now: float) -> RedirectBinding:
+    return RedirectBinding(
+        client_id=request.client.client_id,
+        redirect_uri=request.redirect.uri,
+        username=person.username,
+        bound_at=now,
+    )
+
+
+def _build_consent(
+    request: AuthorizationRequest, person: Person, scope: tuple[str, ...], now: float
+) -> Consent:
+    return Consent(
+        username=person.username,
+        client_id=request.client.client_id,
+        redirect_uri=find_consent_address(request),
+        scope=scope,
+        granted_at=now,
+    )

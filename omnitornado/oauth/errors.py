@@ -1,0 +1,77 @@
+"""Implements: RFC 6749 §4.1.2.1 and §5.2, RFC 7591 §3.2.2, RFC 7009 §2.2.1, RFC 8707 §2: error codes and
+where they may go.
+"""
+
+from typing import Final
+
+import msgspec
+
+HTTP_STATUS: Final[dict[str, int]] = {
+    # RFC 6749 §5.2 and §4.1.2.1
+    "invalid_request": 400,
+    "invalid_client": 401,
+    "invalid_grant": 400,
+    "unauthorized_client": 400,
+    "unsupported_grant_type": 400,
+    "unsupported_response_type": 400,
+    "invalid_scope": 400,
+    "access_denied": 403,
+    "server_error": 500,
+    "temporarily_unavailable": 503,
+    # RFC 8707 §2
+    "invalid_target": 400,
+    # RFC 7591 §3.2.2
+    "invalid_redirect_uri": 400,
+    "invalid_client_metadata": 400,
+    # RFC 7009 §2.2.1
+    "unsupported_token_type": 400,
+    # OpenID Connect Core §3.1.2.6, for clients that send prompt=none
+    "login_required": 400,
+    "consent_required": 400,
+}
+
+
+class ValidatedRedirect(msgspec.Struct, frozen=True):
+    """A redirect URI that was matched against its client's own, and what a response to it must carry.
+
+    Only `authorize.check_redirect` makes one, so that an address nobody checked can't become a target.
+    """
+
+    uri: str
+    state: str | None
+    issuer: str
+
+
+class OAuthError(Exception):
+    """A protocol error: `code` and `description` for the client, `reason` for the log alone.
+
+    `redirect` is set where RFC 6749 §4.1.2.1 lets the error go to the client's redirect URI. `status`
+    overrides the code's own HTTP status; `retry_after` is in seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        code: str,
+        description: str,
+        reason: str = "",
+        redirect: ValidatedRedirect | None = None,
+        status: int | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(f"{code}: {description}")
+        self.code = code
+        self.description = description
+        self.reason = reason or code
+        self.redirect = redirect
+        self.status = status if status is not None else HTTP_STATUS[code]
+        self.retry_after = retry_after
+
+    def build_body(self) -> dict[str, str]:
+        """The JSON members of RFC 6749 §5.2."""
+        return {"error": self.code, "error_description": printable(self.description)}
+
+
+def printable(text: str) -> str:
+    """`text` within the character set of `error_description` (RFC 6749 §5.2: %x20-21 / %x23-5B / %x5D-7E)."""
+    return "".join(c if " " <= c <= "~" and c not in '"\\' else "?" for c in text)

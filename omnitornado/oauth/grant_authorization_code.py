@@ -1,0 +1,116 @@
+"""Implements: RFC 6749 §4.1.3, RFC 7636 §4.6, RFC 8707 §2.2, OAuth 2.1 §4.1.3: an authorization code for
+tokens.
+
+A code is good once. Its replay is refused and ends the grant that was made from it (RFC 6749 §4.1.2).
+"""
+
+from omnitornado.oauth.client import OAuthClient
+from omnitornado.oauth.errors import OAuthError
+from omnitornado.oauth.form import Parameters
+from omnitornado.oauth.issuance import (
+    TokenResponse,
+    TokenRules,
+    build_token_body,
+    check_person,
+    invalid_grant,
+)
+from omnitornado.oauth.pkce import check_verifier
+from omnitornado.oauth.resource import check_resources
+from omnitornado.oauth.secrets import (
+    ACCESS_PREFIX,
+    GRANT_ID_BYTES,
+    build_refresh_token,
+    build_secret,
+    digest,
+    encode,
+)
+from omnitornado.store.records import AccessToken, AuthorizationCode, Grant
+from omnitornado.store.transitions import CodeOutcome
+
+
+async def redeem(
+    parameters: Parameters, client: OAuthClient, rules: TokenRules, *, issuer: str, now: float
+) -> TokenResponse:
+    """Raises: OAuthError invalid_grant, invalid_request or invalid_target."""
+    code_hash = digest(parameters.require("code"))
+    code = await rules.store.find_code(code_hash, now=now)
+    if code is None:
+        raise invalid_grant("the code is unknown or expired", "code_unknown")
+    check_code(code, parameters, client)
+    resources = check_subset(parameters, code, rules, issuer)
+    check_person(code.username, rules.people)
+
+    grant, refresh_token = build_grant(code, client, rules, now=now)
+    access_token = build_secret(ACCESS_PREFIX, token_bytes=rules.token_bytes)
+    access = AccessToken(
+        grant_id=grant.grant_id, expires_at=now + rules.access_token_lifetime, resources=resources
+    )
+    outcome = await rules.store.redeem_code(code_hash, grant, digest(access_token), access, now=now)
+    match outcome:
+        case CodeOutcome.REDEEMED:
+            body = build_token_body(
+                access_token, refresh_token, scope=grant.scope, expires_in=rules.access_token_lifetime
+            )
+            return TokenResponse(body=body, grant=grant, reason="code_redeemed")
+        case CodeOutcome.ALREADY_USED:
+            raise invalid_grant("the code was used before; what it gave is revoked", "code_replayed")
+        case CodeOutcome.MISSING:
+            raise invalid_grant("the code is unknown or expired", "code_unknown")
+
+
+def check_code(code: AuthorizationCode, parameters: Parameters, client: OAuthClient) -> None:
+    """Raises: OAuthError. Nothing is used up yet: who can't prove to be the one the code was for can't spoil
+    it.
+    """
+    if code.client_id != client.client_id:
+        raise invalid_grant("the code was issued to another client", "code_other_client")
+    redirect_uri = parameters.get("redirect_uri")
+    # OAuth 2.1 §10.2: a 2.1 client leaves it out and PKCE does its work; one that sends it is held to it.
+    if redirect_uri is not None and redirect_uri != code.redirect_uri:
+        raise invalid_grant("redirect_uri differs from the authorization request's", "redirect_differs")
+    check_verifier(parameters.get("code_verifier"), code.code_challenge)
+
+
+def check_subset(
+    parameters: Parameters, code: AuthorizationCode, rules: TokenRules, issuer: str
+) -> tuple[str, ...] | None:
+    """The resources for the access token: None, the code's, when none is named. Raises: OAuthError
+    invalid_target.
+    """
+    if not parameters.resources:
+        return None
+    asked = check_resources(parameters.resources, rules.resources, issuer=issuer)
+    if not set(asked) <= set(code.resources):
+        raise OAuthError(
+            code="invalid_target",
+            description="resource was not part of the authorization request",
+            reason="resource_widened",
+        )
+    return None if set(asked) == set(code.resources) else asked
+
+
+def build_grant(
+    code: AuthorizationCode, client: OAuthClient, rules: TokenRules, *, now: float
+) -> tuple[Grant, str | None]:
+    """The grant a code stands for, and its refresh token if the client may have one."""
+    grant_id = rules.token_bytes(GRANT_ID_BYTES)
+    refresh_token = None
+    lifetime = rules.access_token_lifetime
+    if "refresh_token" in client.grant_types:
+        refresh_token = build_refresh_token(grant_id, token_bytes=rules.token_bytes)
+        lifetime = max(lifetime, rules.refresh_token_lifetime)
+    grant = Grant(
+        grant_id=grant_id,
+        client_id=client.client_id,
+        client_name=client.client_name,
+        username=code.username,
+        redirect_uri=code.redirect_uri,
+        scope=code.scope,
+        resources=code.resources,
+        created_at=now,
+        last_used_at=now,
+        expires_at=now + lifetime,
+        refresh_hash=None if refresh_token is None else digest(refresh_token),
+        public_id=encode(rules.token_bytes(9)),
+    )
+    return grant, refresh_token

@@ -1,0 +1,130 @@
+"""Implements: RFC 6749 §6, OAuth 2.1 §4.3, RFC 9700 §4.14.2: a refresh token for new tokens, rotated each
+time.
+
+A retry or a concurrent refresh within the grace gets the same successor. After it, an old token ends the
+whole grant: somebody has a copy.
+"""
+
+from omnitornado.oauth.client import OAuthClient
+from omnitornado.oauth.form import Parameters
+from omnitornado.oauth.issuance import (
+    TokenResponse,
+    TokenRules,
+    build_token_body,
+    check_person,
+    invalid_grant,
+)
+from omnitornado.oauth.resource import find_resource
+from omnitornado.oauth.scope import check_narrowed_scope
+from omnitornado.oauth.secrets import (
+    ACCESS_PREFIX,
+    build_refresh_token,
+    build_secret,
+    digest,
+    parse_refresh_token,
+    seal,
+    unseal,
+)
+from omnitornado.store.records import AccessToken, Grant
+from omnitornado.store.transitions import RefreshOutcome, RefreshSuccessor
+
+
+async def redeem(
+    parameters: Parameters, client: OAuthClient, rules: TokenRules, *, issuer: str, now: float
+) -> TokenResponse:
+    """Raises: OAuthError invalid_grant or invalid_scope."""
+    presented = parameters.require("refresh_token")
+    grant = await find_own_grant(presented, client, rules, now=now)
+    check_person(grant.username, rules.people)
+    access_token = build_secret(ACCESS_PREFIX, token_bytes=rules.token_bytes)
+    access = build_access(parameters, digest(presented), grant, rules, issuer=issuer, now=now)
+    refresh_token = build_refresh_token(grant.grant_id, token_bytes=rules.token_bytes)
+
+    rotation = await rules.store.rotate_refresh(
+        grant.grant_id,
+        digest(presented),
+        RefreshSuccessor(
+            refresh_hash=digest(refresh_token),
+            sealed_refresh=seal(refresh_token, under=presented, purpose="refresh"),
+            sealed_access=seal(access_token, under=presented, purpose="access"),
+            expires_at=now + max(rules.refresh_token_lifetime, rules.access_token_lifetime),
+        ),
+        digest(access_token),
+        access,
+        client_id=client.client_id,
+        grace=rules.refresh_grace,
+        now=now,
+    )
+    match rotation.outcome, rotation.grant:
+        case RefreshOutcome.ROTATED, Grant() as rotated:
+            body = build_token_body(
+                access_token,
+                refresh_token,
+                scope=access.scope or rotated.scope,
+                expires_in=rules.access_token_lifetime,
+            )
+            return TokenResponse(body=body, grant=rotated, reason="refresh_rotated")
+        case RefreshOutcome.RETRIED, Grant() as current:
+            return await build_retry_response(presented, access, access_token, current, rules, now=now)
+        case RefreshOutcome.REUSED, _:
+            raise invalid_grant("this refresh token was used before; the grant is revoked", "refresh_reused")
+        case _:
+            raise invalid_grant("the refresh token is unknown or expired", "refresh_unknown")
+
+
+async def find_own_grant(presented: str, client: OAuthClient, rules: TokenRules, *, now: float) -> Grant:
+    """Raises: OAuthError invalid_grant, the same for a grant that is gone and for another client's."""
+    grant_id = parse_refresh_token(presented)
+    grant = None if grant_id is None else await rules.store.find_grant(grant_id, now=now)
+    if grant is None or grant.refresh_hash is None:
+        raise invalid_grant("the refresh token is unknown or expired", "refresh_unknown")
+    if grant.client_id != client.client_id:
+        raise invalid_grant("the refresh token is unknown or expired", "refresh_other_client")
+    return grant
+
+
+def build_access(
+    parameters: Parameters, presented_hash: bytes, grant: Grant, rules: TokenRules, *, issuer: str, now: float
+) -> AccessToken:
+    """The new access token's record. Raises: OAuthError invalid_scope.
+
+    A `resource` that is not the grant's is passed over and the grant's inherited: Codex leaves it out or
+    changes it here.
+    """
+    scope = None
+    # An old token must reach the store, which ends its grant, whatever else is wrong with the request.
+    if presented_hash in (grant.refresh_hash, grant.previous_hash):
+        narrowed = check_narrowed_scope(parameters.get("scope"), grant.scope)
+        scope = None if set(narrowed) == set(grant.scope) else narrowed
+    named = (find_resource(url, rules.resources, issuer=issuer) for url in parameters.resources)
+    paths = tuple(r.path for r in named if r is not None and r.path in grant.resources)
+    return AccessToken(
+        grant_id=grant.grant_id,
+        expires_at=now + rules.access_token_lifetime,
+        scope=scope,
+        resources=paths if paths and set(paths) != set(grant.resources) else None,
+    )
+
+
+async def build_retry_response(
+    presented: str, access: AccessToken, fresh_token: str, grant: Grant, rules: TokenRules, *, now: float
+) -> TokenResponse:
+    """The successor once more: the same refresh token, and the same access token while it lives, a fresh one
+    after.
+    """
+    refresh_token = unseal(grant.sealed_refresh, under=presented, purpose="refresh")
+    access_token = unseal(grant.sealed_access, under=presented, purpose="access")
+    found = await rules.store.find_access(digest(access_token), now=now)
+    if found is not None:
+        access = found[0]
+    elif await rules.store.issue_access(digest(fresh_token), access, now=now):
+        access_token = fresh_token
+    else:
+        raise invalid_grant("the refresh token is unknown or expired", "refresh_unknown")
+    body = build_token_body(
+        access_token,
+        refresh_token,
+        scope=access.scope or grant.scope,
+        expires_in=access.expires_at - now,
+    )
+    return TokenResponse(body=body, grant=grant, reason="refresh_retried")

@@ -1,0 +1,143 @@
+"""Our choice, after RFC 6749 §3.1 (which leaves it open): how a person proves to be themselves.
+
+bcrypt runs on a bounded pool of threads: the event loop never waits for it. An unknown name costs the same
+time and gives the same answer as a wrong password.
+"""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import bcrypt
+import msgspec
+
+from omnitornado.oauth.people import People, Person
+from omnitornado.oauth.throttle import SignInThrottle, build_address_key
+from omnitornado.store.records import KnownAddress
+from omnitornado.store.transitions import Store
+
+logger = logging.getLogger(__name__)
+
+ValidateUser = Callable[[str, str], bool | Awaitable[bool]]
+"""`check(username, password)`, plain (run on a thread) or async."""
+
+MAX_PASSWORD_BYTES: Final = 72
+"""bcrypt's limit. A longer password is wrong; it is never cut."""
+MAX_WAITING: Final = 64
+"""Password checks that may wait for a thread; beyond that the answer is 503."""
+KNOWN_ADDRESS_LIFETIME: Final = 90 * 86400.0
+BUSY_RETRY: Final = 5.0
+
+
+class SignInError(Exception):
+    """`retry_after`: seconds to wait; None for a wrong name or password, whichever it was."""
+
+    def __init__(self, *, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after = retry_after
+
+
+class _Ladder(msgspec.Struct, frozen=True):
+    """Hashes of nothing, one for each cost below the highest, and the highest itself."""
+
+    hashes: dict[int, bytes]
+    highest: int
+
+
+class SignIn:
+    """Checks names and passwords. `threads`: how many checks run at once."""
+
+    def __init__(
+        self,
+        people: People,
+        store: Store,
+        *,
+        threads: int = 2,
+        validate_user: ValidateUser | None = None,
+    ) -> None:
+        self._people = people
+        self._store = store
+        self._validate_user = validate_user
+        self._throttle = SignInThrottle()
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="password")
+        self._waiting = 0
+        self._ladder = _build_ladder(people)
+
+    async def sign_in(self, username: str, password: str, address: str, *, now: float) -> Person:
+        """The person whose name and password these are. Raises: SignInError."""
+        key = build_address_key(username, address)
+        is_known = await self._store.is_known_address(key, now=now)
+        wait = self._throttle.begin(username, address, is_known=is_known, now=now)
+        if wait > 0:
+            raise SignInError(reason="throttled", retry_after=wait)
+        person = await self._check(username, password)
+        if person is None:
+            raise SignInError(reason="wrong_name_or_password")
+        self._throttle.succeed(username, address)
+        known = KnownAddress(username=person.username, expires_at=now + KNOWN_ADDRESS_LIFETIME)
+        await self._store.know_address(key, known)
+        return person
+
+    def close(self) -> None:
+        """Let running checks end, and start no other."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _check(self, username: str, password: str) -> Person | None:
+        if self._validate_user is None:
+            person = self._people.find(username)
+            expected = None if person is None else person.password_hash
+            is_right = await self._run(self._check_hash, password, expected)
+            return person if is_right else None
+        if inspect.iscoroutinefunction(self._validate_user):
+            is_right = await self._validate_user(username, password)
+        else:
+            is_right = await self._run(self._validate_user, username, password)
+            if inspect.isawaitable(is_right):
+                is_right = await is_right
+        if is_right is not True and is_right is not False:
+            # A truthy object is no answer to "is this the person?": an error text would let anyone in.
+            logger.error("validate_user must return True or False, not %s", type(is_right).__name__)
+        return self._people.find(username) if is_right is True else None
+
+    async def _run(self, function: Callable[..., object], *args: object) -> object:
+        if self._waiting >= MAX_WAITING:
+            raise SignInError(reason="sign_in_busy", retry_after=BUSY_RETRY)
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
+        finally:
+            self._waiting -= 1
+
+    def _check_hash(self, password: str, expected: bytes | None) -> bool:
+        """Costs the same for every name: what a cheaper hash saves is spent on the ladder."""
+        raw = password.encode("utf-8", "surrogatepass")
+        fits = len(raw) <= MAX_PASSWORD_BYTES and b"\0" not in raw
+        attempt = raw if fits else b"-"
+        highest = self._ladder.highest
+        if expected is None:
+            bcrypt.checkpw(attempt, self._ladder.hashes[highest])
+            return False
+        is_right = bcrypt.checkpw(attempt, expected)
+        # 2^c + (2^c + … + 2^(highest-1)) = 2^highest: the remaining rounds, exactly.
+        for cost in range(_find_cost(expected), highest):
+            bcrypt.checkpw(attempt, self._ladder.hashes[cost])
+        return is_right and fits
+
+
+def _build_ladder(people: People) -> _Ladder:
+    """No hash is computed for this: a well-formed one that no password is known for takes as long to check."""
+    costs = [_find_cost(person.password_hash) for person in people.listed if person.password_hash]
+    highest = max(costs, default=12)
+    lowest = min(costs, default=highest)
+    tail = b"." * 21 + b"e" + b"." * 30 + b"e"
+    return _Ladder(
+        hashes={cost: b"$2b$%02d$" % cost + tail for cost in range(lowest, highest + 1)}, highest=highest
+    )
+
+
+def _find_cost(password_hash: bytes) -> int:
+    return int(password_hash.split(b"$")[2])

@@ -1,0 +1,45 @@
+"""Implements: RFC 8414 §2, RFC 9728 §2, RFC 9207 §3: the documents that clients discover this server by."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from omnitornado.oauth.client import AUTH_METHODS, GRANT_TYPES
+from omnitornado.oauth.resource import ProtectedResource
+from omnitornado.oauth.scope import ScopePolicy
+
+
+def build_server_metadata(
+    *, issuer: str, scopes: ScopePolicy, resources: Sequence[ProtectedResource], can_register: bool
+) -> dict[str, Any]:
+    """RFC 8414 §2. The same document is served where clients look for OpenID Connect Discovery."""
+    document: dict[str, Any] = {
+        "issuer": issuer,
+        "authorization_endpoint": f"{issuer}/authorize",
+        "token_endpoint": f"{issuer}/token",
+    }
+    if can_register:
+        document["registration_endpoint"] = f"{issuer}/register"
+    return document | {
+        "revocation_endpoint": f"{issuer}/revoke",
+        "scopes_supported": list(scopes.descriptions),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": list(GRANT_TYPES),
+        "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
+        "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
+        "protected_resources": [resource.build_url(issuer) for resource in resources],
+        "service_documentation": f"{issuer}/",
+    }
+
+
+def build_resource_metadata(resource: ProtectedResource, *, issuer: str) -> dict[str, Any]:
+    """RFC 9728 §2. It names the fewest scopes: some clients ask for everything they find here."""
+    return {
+        "resource": resource.build_url(issuer),
+        "authorization_servers": [issuer],
+        "scopes_supported": list(resource.scope),
+        "bearer_methods_supported": ["header"],
+        "resource_name": resource.name,
+    }

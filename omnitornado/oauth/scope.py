@@ -1,0 +1,79 @@
+"""Implements: RFC 6749 §3.3: scopes asked for, allowed and granted."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from omnitornado.oauth.errors import OAuthError, ValidatedRedirect
+
+SCOPE_TOKEN: Final = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
+"""RFC 6749 §3.3 scope-token."""
+
+IGNORED: Final = frozenset({"openid", "profile", "email", "offline_access"})
+"""Scopes that clients ask for out of habit. There is no ID token here and a refresh token needs no scope, so
+they are left out of what is granted, as §3.3 permits, instead of turning the client away.
+"""
+
+
+class ScopePolicy(msgspec.Struct, frozen=True):
+    """The scopes that exist here, with what each means in words, and those given when none is asked for."""
+
+    descriptions: Mapping[str, str]
+    default: Sequence[str]
+
+
+def parse_scope(text: str | None) -> tuple[str, ...]:
+    """Scope tokens in the order given, without repeats. Raises: ValueError for a character outside §3.3."""
+    tokens = tuple(dict.fromkeys((text or "").split(" ")))
+    tokens = tuple(token for token in tokens if token)
+    for token in tokens:
+        if not SCOPE_TOKEN.fullmatch(token):
+            raise ValueError("scope has characters it can't have")
+    return tokens
+
+
+def check_requested_scope(
+    text: str | None, policy: ScopePolicy, *, redirect: ValidatedRedirect
+) -> tuple[str, ...]:
+    """The scopes an authorization request stands for; the default when it names none that exists here.
+
+    Raises: OAuthError invalid_scope for a scope that is malformed or unknown.
+    """
+    try:
+        asked = [token for token in parse_scope(text) if token not in IGNORED]
+    except ValueError as error:
+        raise OAuthError(
+            code="invalid_scope", description=str(error), reason="scope_malformed", redirect=redirect
+        ) from None
+    unknown = [token for token in asked if token not in policy.descriptions]
+    if unknown:
+        raise OAuthError(
+            code="invalid_scope",
+            description=f"unknown scope: {unknown[0][:64]}",
+            reason="scope_unknown",
+            redirect=redirect,
+        )
+    return tuple(asked) or tuple(policy.default)
+
+
+def check_narrowed_scope(text: str | None, granted: tuple[str, ...]) -> tuple[str, ...]:
+    """The scopes of a token request: the grant's when left out, and never more than those (RFC 6749 §6).
+
+    Raises: OAuthError invalid_scope.
+    """
+    try:
+        asked = [token for token in parse_scope(text) if token not in IGNORED]
+    except ValueError as error:
+        raise OAuthError(code="invalid_scope", description=str(error), reason="scope_malformed") from None
+    if not set(asked) <= set(granted):
+        raise OAuthError(
+            code="invalid_scope", description="scope exceeds what was granted", reason="scope_widened"
+        )
+    return tuple(asked) or granted
+
+
+def restrict(scope: tuple[str, ...], allowed: Collection[str] | None) -> tuple[str, ...]:
+    """`scope` without what a person may not grant; None allows every scope."""
+    return scope if allowed is None else tuple(token for token in scope if token in allowed)

@@ -1,0 +1,1 @@
+"""State and durability: records, atomic transitions, journal and snapshot."""

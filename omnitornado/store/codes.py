@@ -1,0 +1,113 @@
+"""Implements: RFC 6749 §4.1.2 (codes are used once), and the consent an approval leaves behind.
+
+What issuing and redeeming a code changes.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from omnitornado.store.clients import use_client
+from omnitornado.store.eviction import find_excess
+from omnitornado.store.limits import REDEEMED_CODE_KEPT, Limits
+from omnitornado.store.memory import Change, Changes, State
+from omnitornado.store.records import AccessToken, AuthorizationCode, Consent, Grant, RedirectBinding
+from omnitornado.store.transitions import CodeOutcome
+
+
+def issue_code(
+    state: State,
+    limits: Limits,
+    code_hash: bytes,
+    code: AuthorizationCode,
+    bind_redirect: RedirectBinding | None,
+    remember: Consent | None,
+) -> tuple[bool, Changes]:
+    changes: list[Change] = [state.codes.build_put(code_hash, code)]
+    if bind_redirect is not None:
+        bound = state.bindings.get(bind_redirect.client_id)
+        if bound is None:
+            changes.append(state.bindings.build_put(bind_redirect.client_id, bind_redirect))
+        elif bound.redirect_uri != bind_redirect.redirect_uri:
+            return False, ()
+    if remember is not None:
+        changes += _remember_consent(state, limits, remember)
+    return True, changes
+
+
+def redeem_code(
+    state: State,
+    limits: Limits,
+    code_hash: bytes,
+    grant: Grant,
+    access_hash: bytes,
+    access: AccessToken,
+    now: float,
+) -> tuple[CodeOutcome, Changes]:
+    code = state.codes.find_living(code_hash, now)
+    if code is None:
+        return CodeOutcome.MISSING, ()
+    if code.grant_id is not None:
+        # Two parties hold the code, so one of them stole it: what it gave ends (RFC 6749 §4.1.2).
+        known = state.grants.get(code.grant_id) is not None
+        return CodeOutcome.ALREADY_USED, (state.grants.build_delete(code.grant_id),) if known else ()
+    used = msgspec.structs.replace(
+        code, grant_id=grant.grant_id, expires_at=max(code.expires_at, now + REDEEMED_CODE_KEPT)
+    )
+    return CodeOutcome.REDEEMED, (
+        state.codes.build_put(code_hash, used),
+        *_make_room(state, limits, grant, now),
+        state.grants.build_put(grant.grant_id, grant),
+        state.access.build_put(access_hash, access),
+        *use_client(state, grant.client_id, now),
+    )
+
+
+def _make_room(state: State, limits: Limits, grant: Grant, now: float) -> Changes:
+    gone = find_excess(
+        state.grants,
+        grant.username,
+        limits.grants_per_person,
+        adding=grant.grant_id,
+        age=lambda record: record.last_used_at,
+        now=now,
+    )
+    return [state.grants.build_delete(grant_id) for grant_id in gone]
+
+
+def build_consent_key(*, username: str, client_id: str, redirect_uri: str) -> bytes:
+    """The key of a consent: the three names, each with its length, so that none can run into the next."""
+    return msgspec.msgpack.encode((username, client_id, redirect_uri))
+
+
+def find_consent(state: State, key: bytes, scope: Sequence[str]) -> Consent | None:
+    """The consent, if it covers all of `scope`."""
+    consent = state.consents.get(key)
+    return consent if consent is not None and set(consent.scope).issuperset(scope) else None
+
+
+def _remember_consent(state: State, limits: Limits, consent: Consent) -> Changes:
+    key = build_consent_key(
+        username=consent.username, client_id=consent.client_id, redirect_uri=consent.redirect_uri
+    )
+    before = state.consents.get(key)
+    if before is not None:
+        scope = (*before.scope, *(name for name in consent.scope if name not in before.scope))
+        consent = msgspec.structs.replace(consent, scope=scope)
+    gone = find_excess(
+        state.consents,
+        consent.username,
+        limits.consents_per_person,
+        adding=key,
+        age=lambda record: record.granted_at,
+        now=consent.granted_at,
+    )
+    return [*(state.consents.build_delete(old) for old in gone), state.consents.build_put(key, consent)]
+
+
+def revoke_consents(state: State, username: str, client_id: str) -> Changes:
+    return [
+        state.consents.build_delete(key)
+        for key in state.consents.find_members(username)
+        if (consent := state.consents.get(key)) is not None and consent.client_id == client_id
+    ]

@@ -1,0 +1,264 @@
+"""The embedded engine: dictionaries in memory, a journal beside them, and the snapshot that replaces it.
+
+What is promised, and its worst case:
+
+- `durability = "always"`: a method returns after the fsync that covers what it did and what it says. A crash
+  of the process, of the system or of the power loses nothing that was answered. Many callers share one fsync.
+- `durability = "interval"`: methods return at once. A crash of any kind loses up to the last second (half a
+  second of waiting, and the fsync), more only where the disk itself is slower than that.
+- Never waited for, in both: that a grant was used (`touch_grant`) and that an MCP session lives on
+  (`find_mcp_session`). A crash loses up to the last second of these.
+- A transition is whole on the disk or not at all.
+- Reads wait only where the record asked for has a change that isn't on the disk yet. `find_access` gives a
+  token without waiting: what it knows of it was on the disk before anyone could hold it.
+- A disk that fails: every waiting and every later transition raises `StoreUnavailable`, and `on_failure` is
+  told. Whether what was being written is there after a restart is not known; nobody was told that it was.
+- A snapshot that fails loses nothing: the journals are kept until one succeeds.
+- Time is the caller's `now`; the store's own clock sweeps, caps, decides what a load leaves out, and stands
+  in where a method has no `now`. A record stays up to a minute or so after its end, but is never given out then.
+- A damaged file: an unfinished write at the very end of the last journal is cut off and reported. Damage that
+  hits the very last frame alone can't be told from that. All other damage refuses to start.
+- One process has the files, under a lock; all are readable by their owner alone.
+
+A decision is made by `clients`, `codes`, `grants` and `sessions`; each method here makes it count in one
+block with no `await` in it, and only then waits.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from omnitornado.store import clients, codes, grants, sessions
+from omnitornado.store.engine import Engine, StoreStats, open_engine
+from omnitornado.store.files import Files
+from omnitornado.store.journal import Durability
+from omnitornado.store.limits import Limits
+from omnitornado.store.memory import Changes
+from omnitornado.store.records import (
+    AccessToken,
+    AuthorizationCode,
+    BrowserSession,
+    Client,
+    Consent,
+    Grant,
+    KnownAddress,
+    McpSession,
+    RedirectBinding,
+)
+from omnitornado.store.transitions import CodeOutcome, RefreshSuccessor, Rotation
+
+T = TypeVar("T")
+
+
+class EmbeddedStore:
+    """The `Store` of one process: `open`, then `await start()` on the loop that serves, finally `close()`."""
+
+    def __init__(self, engine: Engine, limits: Limits) -> None:
+        self._engine = engine
+        self._state = engine.state
+        self._access = engine.state.access
+        self._grants = engine.state.grants
+        self._clock = engine.clock
+        self._limits = limits
+
+    @classmethod
+    def open(
+        cls,
+        path: Path | None,
+        *,
+        durability: Durability = "always",
+        snapshot_interval: float = 60.0,
+        clock: Callable[[], float] = time.time,
+        max_unused_clients: int = 1000,
+        on_failure: Callable[[BaseException], None] | None = None,
+        limits: Limits | None = None,
+        files: Files | None = None,
+    ) -> "EmbeddedStore":
+        """Load what `path` (the snapshot; the journal and the lock lie beside it) holds. None: memory alone.
+
+        Blocks. `snapshot_interval` is in seconds. `on_failure` is called on the loop, once, when the journal
+        fails. Raises: StoreLocked, StoreDamaged, StoreError (nothing there was changed but what a killed
+        process left half written).
+        """
+        engine = open_engine(
+            path,
+            durability=durability,
+            snapshot_interval=snapshot_interval,
+            clock=clock,
+            on_failure=on_failure,
+            files=Files() if files is None else files,
+        )
+        caps = msgspec.structs.replace(limits or Limits(), unused_clients=max_unused_clients)
+        return cls(engine, caps)
+
+    async def start(self) -> None:
+        """Begin flushing, sweeping and writing snapshots on the running loop. Transitions raise before it."""
+        self._engine.start()
+
+    async def close(self) -> None:
+        """Flush, write the final snapshot, give up the lock. Calling it again does nothing."""
+        await self._engine.close()
+
+    async def sweep(self) -> None:
+        """Forget what has expired now, in bounded slices; it also happens by itself."""
+        await self._engine.sweep()
+
+    async def save_snapshot(self) -> bool:
+        """Write a snapshot now; it also happens by itself. False, and logged, where it failed."""
+        return await self._engine.save_snapshot()
+
+    def stats(self) -> StoreStats:
+        return self._engine.find_stats()
+
+    async def _commit(self, answer: T, changes: Changes) -> T:
+        self._engine.record(changes)
+        await self._engine.journal.wait()
+        return answer
+
+    async def register_client(self, client: Client) -> tuple[str, ...]:
+        return await self._commit(*clients.register_client(self._state, self._limits, client, self._clock()))
+
+    async def find_client(self, client_id: str, *, now: float) -> Client | None:
+        client = self._state.clients.find_living(client_id, now)
+        await self._engine.settle(client_id)
+        return client
+
+    async def find_redirect_binding(self, client_id: str) -> RedirectBinding | None:
+        binding = self._state.bindings.get(client_id)
+        await self._engine.settle(client_id)
+        return binding
+
+    async def issue_code(
+        self,
+        code_hash: bytes,
+        code: AuthorizationCode,
+        *,
+        bind_redirect: RedirectBinding | None = None,
+        remember: Consent | None = None,
+    ) -> bool:
+        decision = codes.issue_code(self._state, self._limits, code_hash, code, bind_redirect, remember)
+        return await self._commit(*decision)
+
+    async def find_code(self, code_hash: bytes, *, now: float) -> AuthorizationCode | None:
+        code = self._state.codes.find_living(code_hash, now)
+        await self._engine.settle(code_hash)
+        return code
+
+    async def redeem_code(
+        self, code_hash: bytes, grant: Grant, access_hash: bytes, access: AccessToken, *, now: float
+    ) -> CodeOutcome:
+        decision = codes.redeem_code(self._state, self._limits, code_hash, grant, access_hash, access, now)
+        return await self._commit(*decision)
+
+    async def find_grant(self, grant_id: bytes, *, now: float) -> Grant | None:
+        grant = self._grants.find_living(grant_id, now)
+        await self._engine.settle(grant_id)
+        return grant
+
+    async def rotate_refresh(
+        self,
+        grant_id: bytes,
+        presented_hash: bytes,
+        successor: RefreshSuccessor,
+        access_hash: bytes,
+        access: AccessToken,
+        *,
+        client_id: str,
+        grace: float,
+        now: float,
+    ) -> Rotation:
+        decision = grants.rotate_refresh(
+            self._state,
+            grant_id,
+            presented_hash,
+            successor,
+            access_hash,
+            access,
+            client_id=client_id,
+            grace=grace,
+            now=now,
+        )
+        return await self._commit(*decision)
+
+    async def issue_access(self, access_hash: bytes, access: AccessToken, *, now: float) -> bool:
+        return await self._commit(*grants.issue_access(self._state, access_hash, access, now))
+
+    async def find_access(self, access_hash: bytes, *, now: float) -> tuple[AccessToken, Grant] | None:
+        access = self._access.get(access_hash)
+        if access is None:
+            await self._engine.settle(access_hash)
+            return None
+        grant = self._grants.get(access.grant_id)
+        if grant is None:
+            await self._engine.settle(access.grant_id)
+            return None
+        return (access, grant) if now < access.expires_at and now < grant.expires_at else None
+
+    async def revoke_access(self, access_hash: bytes) -> bool:
+        return await self._commit(*grants.revoke_access(self._state, access_hash, self._clock()))
+
+    async def revoke_grant(self, grant_id: bytes) -> bool:
+        return await self._commit(*grants.revoke_grant(self._state, grant_id, self._clock()))
+
+    async def touch_grant(self, grant_id: bytes, *, now: float) -> None:
+        self._engine.note(grants.touch_grant(self._state, grant_id, now))
+
+    async def find_grants(self, username: str, *, now: float) -> Sequence[Grant]:
+        living = grants.find_grants(self._state, username, now)
+        await self._engine.journal.wait()
+        return living
+
+    async def find_consent(
+        self, *, username: str, client_id: str, redirect_uri: str, scope: Sequence[str]
+    ) -> Consent | None:
+        key = codes.build_consent_key(username=username, client_id=client_id, redirect_uri=redirect_uri)
+        consent = codes.find_consent(self._state, key, scope)
+        await self._engine.settle(key)
+        return consent
+
+    async def revoke_consents(self, *, username: str, client_id: str) -> None:
+        await self._commit(None, codes.revoke_consents(self._state, username, client_id))
+
+    async def open_session(
+        self, session_hash: bytes, session: BrowserSession, *, replaces: bytes | None = None
+    ) -> None:
+        changes = sessions.open_session(
+            self._state, self._limits, session_hash, session, replaces, self._clock()
+        )
+        await self._commit(None, changes)
+
+    async def find_session(self, session_hash: bytes, *, now: float) -> BrowserSession | None:
+        session = self._state.sessions.find_living(session_hash, now)
+        await self._engine.settle(session_hash)
+        return session
+
+    async def close_session(self, session_hash: bytes) -> None:
+        await self._commit(None, sessions.close_session(self._state, session_hash))
+
+    async def open_mcp_session(self, session_hash: bytes, session: McpSession) -> None:
+        changes = sessions.open_mcp_session(self._state, self._limits, session_hash, session, self._clock())
+        await self._commit(None, changes)
+
+    async def find_mcp_session(self, session_hash: bytes, *, now: float) -> McpSession | None:
+        session = self._state.mcp_sessions.find_living(session_hash, now)
+        await self._engine.settle(session_hash)
+        return None if session is None else self._renew(session_hash, session, now)
+
+    def _renew(self, session_hash: bytes, session: McpSession, now: float) -> McpSession:
+        session, changes = sessions.renew_mcp_session(self._state, session_hash, session, now)
+        self._engine.note(changes)
+        return session
+
+    async def close_mcp_session(self, session_hash: bytes) -> bool:
+        return await self._commit(*sessions.close_mcp_session(self._state, session_hash, self._clock()))
+
+    async def know_address(self, key: bytes, known: KnownAddress) -> None:
+        await self._commit(None, sessions.know_address(self._state, self._limits, key, known, self._clock()))
+
+    async def is_known_address(self, key: bytes, *, now: float) -> bool:
+        known = self._state.addresses.find_living(key, now) is not None
+        await self._engine.settle(key)
+        return known

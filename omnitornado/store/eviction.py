@@ -1,0 +1,29 @@
+"""What must go so that one more fits: the caps of `limits.py` at work."""
+
+from collections.abc import Callable
+from heapq import nsmallest
+from typing import Any, TypeVar
+
+from omnitornado.store.memory import Table
+from omnitornado.store.records import Record
+
+K = TypeVar("K", str, bytes)
+V = TypeVar("V", bound=Record)
+
+
+def find_excess(
+    table: Table[K, V], group: str, limit: int, *, adding: K, age: Callable[[V], float], now: float
+) -> list[K]:
+    """Keys that must go from a group so that with `adding` it has no more than `limit`: those past their time
+    first, then by ascending `age` (an instant)."""
+    members = table.find_members(group)
+    excess = len(members) + (adding not in members) - limit
+    if excess <= 0:
+        return []
+
+    def rank(key: K) -> tuple[Any, ...]:
+        record = table.get(key)
+        # Every member has a record; the key itself settles a tie the same way after a restart.
+        return (False, 0.0, key) if record is None else (not table.is_past(record, now), age(record), key)
+
+    return nsmallest(excess, (key for key in members if key != adding), key=rank)

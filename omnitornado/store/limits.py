@@ -1,0 +1,33 @@
+"""How much one person, or anyone who can reach the server, may make the store keep."""
+
+import msgspec
+
+REDEEMED_CODE_KEPT = 600.0
+"""Seconds a redeemed authorization code stays known, so that a replay revokes its grant. RFC 6749 §4.1.2
+asks that codes live ten minutes at most: later than that nobody can hold a good one."""
+
+TOUCH_GRANULARITY = 60.0
+"""Seconds between two notes of a grant's last use: one journal line a minute a grant, however busy it is."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """The caps. Over one, records past their time go first, then the oldest."""
+
+    unused_clients: int = 1000
+    """Registered clients that never got a grant. Anyone may register, so the oldest of these go first; a
+    client that got a grant is never pruned."""
+
+    browser_sessions_per_person: int = 100
+    """Signed-in browsers; the one that signed in longest ago goes first."""
+
+    mcp_sessions_per_person: int = 1000
+    """MCP sessions; the one renewed longest ago goes first. Clients seldom end theirs."""
+
+    grants_per_person: int = 1000
+    """Grants; the one used longest ago goes first, and with it its tokens."""
+
+    consents_per_person: int = 1000
+    """Remembered approvals; the oldest goes first."""
+
+    known_addresses_per_person: int = 100
+    """Addresses signed in from; the one that lapses first goes first."""

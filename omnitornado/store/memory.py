@@ -1,0 +1,190 @@
+"""The state in memory: one table a kind of record, each cut into 256 small dictionaries, with its indexes.
+
+A transition decides on this state and gives back its `Changes`; `State.apply` makes them. Replaying the
+journal applies the same changes: each says what a key holds from now on, never how it got there, so that
+applying one twice, or over a state that already has later ones, ends the same once all of them are in.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import attrgetter
+from typing import Any, Generic, TypeVar
+
+from omnitornado.store.expiry import ExpiryBuckets
+from omnitornado.store.records import (
+    AccessToken,
+    AuthorizationCode,
+    BrowserSession,
+    Client,
+    Consent,
+    Grant,
+    KnownAddress,
+    McpSession,
+    Record,
+    RedirectBinding,
+)
+
+K = TypeVar("K", str, bytes)
+V = TypeVar("V", bound=Record)
+
+Change = tuple[str, str | bytes, Record | None]
+"""Table name, key, and the record the key holds from now on; None deletes it."""
+Changes = Sequence[Change]
+
+SHARDS = 256
+UNUSED = "unused"
+"""The group of registered clients that never got a grant."""
+
+_NOBODY: Mapping[Any, None] = {}
+
+
+class Table(Generic[K, V]):
+    """Records of one kind by key.
+
+    `ends` gives a record's end in seconds since the epoch (None: never); `group` the name its key is indexed
+    under, for instance the person's.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        key_type: type[K],
+        record_type: type[V],
+        *,
+        ends: Callable[[V], float | None] | None = None,
+        group: Callable[[V], str | None] | None = None,
+    ) -> None:
+        self.name = name
+        self.key_type: type[K] = key_type
+        self.record_type = record_type
+        self._ends = ends
+        self._group = group
+        self._expiry: ExpiryBuckets[K] = ExpiryBuckets()
+        self._groups: dict[str, dict[K, None]] = {}
+        self._shards: list[dict[K, V]] = [{} for _ in range(SHARDS)]
+
+    def _find_shard(self, key: K) -> dict[K, V]:
+        # The middle bits: a dictionary places its entries by the low ones, which must differ within a shard.
+        return self._shards[hash(key) >> 20 & 255]
+
+    def get(self, key: K) -> V | None:
+        return self._shards[hash(key) >> 20 & 255].get(key)
+
+    def find_living(self, key: K, now: float) -> V | None:
+        """The record, unless its time is up at `now`."""
+        record = self._shards[hash(key) >> 20 & 255].get(key)
+        return None if record is None or self.is_past(record, now) else record
+
+    def is_past(self, record: V, now: float) -> bool:
+        ends_at = None if self._ends is None else self._ends(record)
+        return ends_at is not None and now >= ends_at
+
+    def find_members(self, group: str) -> Mapping[K, None]:
+        """Keys of the records in a group."""
+        return self._groups.get(group, _NOBODY)
+
+    def build_put(self, key: K, record: V) -> Change:
+        return (self.name, key, record)
+
+    def build_delete(self, key: K) -> Change:
+        return (self.name, key, None)
+
+    def put(self, key: K, record: V) -> None:
+        shard = self._find_shard(key)
+        old = shard.get(key)
+        shard[key] = record
+        if self._group is not None:
+            self._regroup(key, old, record)
+        if self._ends is not None and (ends_at := self._ends(record)) is not None:
+            self._expiry.note(key, None if old is None else self._ends(old), ends_at)
+
+    def delete(self, key: K) -> None:
+        old = self._find_shard(key).pop(key, None)
+        if old is not None and self._group is not None:
+            self._regroup(key, old, None)
+
+    def _regroup(self, key: K, old: V | None, new: V | None) -> None:
+        group = self._group
+        before = group(old) if group is not None and old is not None else None
+        after = group(new) if group is not None and new is not None else None
+        if before == after:
+            return
+        if before is not None:
+            members = self._groups[before]
+            del members[key]
+            if not members:
+                del self._groups[before]
+        if after is not None:
+            self._groups.setdefault(after, {})[key] = None
+
+    def sweep(self, now: float) -> int:
+        """Forget what has expired, in one bounded slice; gives how many keys it looked at, 0 when done."""
+        keys = self._expiry.take_due(now)
+        for key in keys:
+            record = self.get(key)
+            if record is None or self._ends is None:
+                continue
+            ends_at = self._ends(record)
+            if ends_at is not None and now < ends_at:
+                self._expiry.note(key, None, ends_at)
+            elif ends_at is not None:
+                self.delete(key)
+        return len(keys)
+
+    def iterate_slices(self, size: int) -> Iterator[dict[K, V]]:
+        """All records, some `size` at a time, each slice as it stands when it is asked for.
+
+        Other turns of the event loop may change the table between two slices: a key that is there all along
+        comes exactly once. At no point is more than one shard's list of keys copied.
+        """
+        keys: list[K] = []
+        for shard in self._shards:
+            keys.extend(shard)
+            for start in range(0, len(keys) - size + 1, size):
+                yield self._pick(keys[start : start + size])
+            keys = keys[len(keys) // size * size :]
+        if keys:
+            yield self._pick(keys)
+
+    def _pick(self, keys: list[K]) -> dict[K, V]:
+        return {key: record for key in keys if (record := self.get(key)) is not None}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._shards))
+
+
+def _find_client_group(client: Client) -> str | None:
+    return UNUSED if client.used_at is None else None
+
+
+class State:
+    """Every table, and nothing else: what there is to lose."""
+
+    def __init__(self) -> None:
+        ends, person = attrgetter("expires_at"), attrgetter("username")
+        self.clients = Table("client", str, Client, ends=ends, group=_find_client_group)
+        self.codes = Table("code", bytes, AuthorizationCode, ends=ends)
+        self.grants = Table("grant", bytes, Grant, ends=ends, group=person)
+        self.access = Table("access", bytes, AccessToken, ends=ends)
+        self.sessions = Table("session", bytes, BrowserSession, ends=ends, group=person)
+        self.consents = Table("consent", bytes, Consent, group=person)
+        self.bindings = Table("binding", str, RedirectBinding)
+        self.mcp_sessions = Table("mcp_session", bytes, McpSession, ends=ends, group=person)
+        self.addresses = Table("address", bytes, KnownAddress, ends=ends, group=person)
+        self.tables: dict[str, Table[Any, Any]] = {
+            table.name: table for table in vars(self).values() if isinstance(table, Table)
+        }
+
+    def apply(self, changes: Changes) -> None:
+        """Make the changes of one transition, in their order."""
+        for name, key, record in changes:
+            if record is None:
+                self.tables[name].delete(key)
+            else:
+                self.tables[name].put(key, record)
+
+    def sweep(self, now: float) -> int:
+        """One bounded slice of sweeping; gives how many keys it looked at, 0 when nothing is due."""
+        for table in self.tables.values():
+            if looked_at := table.sweep(now):
+                return looked_at
+        return 0

@@ -1,0 +1,147 @@
+"""What the store keeps: immutable records, replaced whole and never changed in place.
+
+Instants (`_at`) are seconds since the epoch, as `time.time()` gives. Secrets stand here as SHA-256 digests
+(32 bytes) alone: who reads the files learns no code, token, session id or client secret.
+"""
+
+from typing import Any
+
+import msgspec
+
+
+class Record(msgspec.Struct, frozen=True, array_like=True, omit_defaults=False, gc=False):
+    """The base of every record: positional on disk, so that a field is only ever added at the end."""
+
+
+class Client(Record, frozen=True):
+    """A dynamically registered client (RFC 7591 §3.2.1). Preset clients live in the configuration."""
+
+    client_id: str
+    secret_hash: bytes | None
+    """SHA-256 of the client secret; None for `token_endpoint_auth_method` "none"."""
+    client_name: str
+    redirect_uris: tuple[str, ...]
+    token_endpoint_auth_method: str
+    grant_types: tuple[str, ...]
+    issued_at: float
+    expires_at: float | None
+    """When the registration lapses unless it has got a grant by then; None for never."""
+    metadata: dict[str, Any]
+    """The other accepted RFC 7591 members, returned as they were given (client_uri, scope, …)."""
+    used_at: float | None = None
+    """When it first got a grant; None until then. Set by the store: a used client never lapses."""
+
+
+class AuthorizationCode(Record, frozen=True):
+    """An authorization code (RFC 6749 §4.1.2), keyed by the digest of its value."""
+
+    client_id: str
+    username: str
+    redirect_uri: str
+    redirect_uri_given: bool
+    """False where the request left `redirect_uri` out (then the token request may leave it out as well)."""
+    scope: tuple[str, ...]
+    resources: tuple[str, ...]
+    """Keys of the protected resources (RFC 8707) this code is good for."""
+    code_challenge: str
+    """PKCE S256 challenge (RFC 7636 §4.2)."""
+    expires_at: float
+    grant_id: bytes | None = None
+    """The grant made from this code; set once the code was redeemed, so that a replay can revoke it."""
+
+
+class Grant(Record, frozen=True):
+    """What a person allowed a client, keyed by its id. Every token refers to one; without it they are void.
+
+    The grant carries its refresh token's state itself: one record a grant however often the token rotates. A
+    refresh token is `grant id + 32 random bytes`, so a token that names a living grant but is neither the
+    current one nor the one before it (within the grace) is a reused one (RFC 9700 §4.14.2).
+    """
+
+    grant_id: bytes
+    """16 random bytes. Part of the refresh token: never logged, never shown."""
+    client_id: str
+    client_name: str
+    username: str
+    redirect_uri: str
+    scope: tuple[str, ...]
+    resources: tuple[str, ...]
+    created_at: float
+    last_used_at: float
+    expires_at: float
+    """The grant ends when the last token that may still use it does."""
+    refresh_hash: bytes | None = None
+    """Digest of the current refresh token; None where the client gets none."""
+    previous_hash: bytes | None = None
+    """Digest of the refresh token before it."""
+    rotated_at: float = 0.0
+    sealed_refresh: bytes = b""
+    """The current refresh token, sealed under the one before it: only who presents that one can open it."""
+    sealed_access: bytes = b""
+    """The access token issued with it, sealed the same way."""
+    public_id: str = ""
+    """A name for this grant that may be shown and logged."""
+
+
+class AccessToken(Record, frozen=True):
+    """An access token, keyed by the digest of its value. Kept small: there may be a million."""
+
+    grant_id: bytes
+    expires_at: float
+    scope: tuple[str, ...] | None = None
+    """None: the grant's scope."""
+    resources: tuple[str, ...] | None = None
+    """None: the grant's resources."""
+
+
+class BrowserSession(Record, frozen=True):
+    """A person signed in at a browser, keyed by the digest of the cookie's value."""
+
+    username: str
+    signed_in_at: float
+    expires_at: float
+    address: str = ""
+    user_agent: str = ""
+
+
+class Consent(Record, frozen=True):
+    """A remembered approval, keyed by `consent_key(...)`."""
+
+    username: str
+    client_id: str
+    redirect_uri: str
+    scope: tuple[str, ...]
+    granted_at: float
+
+
+class RedirectBinding(Record, frozen=True):
+    """The redirect URI a preset client without any was bound to by its first approval; keyed by client id."""
+
+    client_id: str
+    redirect_uri: str
+    username: str
+    bound_at: float
+
+
+class McpSession(Record, frozen=True):
+    """A session of the handshake revisions, keyed by the digest of its id."""
+
+    username: str
+    client_id: str
+    path: str
+    """The MCP endpoint's path it was opened at."""
+    protocol_version: str
+    client_info: dict[str, Any]
+    capabilities: dict[str, Any]
+    created_at: float
+    expires_at: float
+    renewed_at: float = 0.0
+    """When its end last moved on; 0 until then. Set by the store: end minus this (or minus `created_at`) is
+    the lifetime to renew by."""
+
+
+class KnownAddress(Record, frozen=True):
+    """An address from which a person has signed in before, keyed by a digest of both."""
+
+    username: str
+    expires_at: float

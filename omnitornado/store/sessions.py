@@ -1,0 +1,90 @@
+"""What signing in, and opening an MCP session, changes."""
+
+import msgspec
+
+from omnitornado.store.eviction import find_excess
+from omnitornado.store.limits import Limits
+from omnitornado.store.memory import Changes, State
+from omnitornado.store.plain import build_plain
+from omnitornado.store.records import BrowserSession, KnownAddress, McpSession
+
+
+def open_session(
+    state: State,
+    limits: Limits,
+    session_hash: bytes,
+    session: BrowserSession,
+    replaces: bytes | None,
+    now: float,
+) -> Changes:
+    gone = find_excess(
+        state.sessions,
+        session.username,
+        limits.browser_sessions_per_person,
+        adding=session_hash if replaces is None else replaces,
+        age=lambda record: record.signed_in_at,
+        now=now,
+    )
+    changes = [state.sessions.build_delete(key) for key in gone]
+    if replaces is not None and state.sessions.get(replaces) is not None:
+        changes.append(state.sessions.build_delete(replaces))
+    return [*changes, state.sessions.build_put(session_hash, session)]
+
+
+def close_session(state: State, session_hash: bytes) -> Changes:
+    known = state.sessions.get(session_hash) is not None
+    return (state.sessions.build_delete(session_hash),) if known else ()
+
+
+def open_mcp_session(
+    state: State, limits: Limits, session_hash: bytes, session: McpSession, now: float
+) -> Changes:
+    gone = find_excess(
+        state.mcp_sessions,
+        session.username,
+        limits.mcp_sessions_per_person,
+        adding=session_hash,
+        age=_find_renewal,
+        now=now,
+    )
+    session = msgspec.structs.replace(
+        session,
+        client_info=build_plain(session.client_info),
+        capabilities=build_plain(session.capabilities),
+    )
+    return [
+        *(state.mcp_sessions.build_delete(key) for key in gone),
+        state.mcp_sessions.build_put(session_hash, session),
+    ]
+
+
+def _find_renewal(session: McpSession) -> float:
+    return session.renewed_at or session.created_at
+
+
+def renew_mcp_session(
+    state: State, session_hash: bytes, session: McpSession, now: float
+) -> tuple[McpSession, Changes]:
+    """The session with its end moved on, if half its time has passed."""
+    lifetime = session.expires_at - _find_renewal(session)
+    if now < session.expires_at - lifetime / 2:
+        return session, ()
+    renewed = msgspec.structs.replace(session, expires_at=now + lifetime, renewed_at=now)
+    return renewed, (state.mcp_sessions.build_put(session_hash, renewed),)
+
+
+def close_mcp_session(state: State, session_hash: bytes, now: float) -> tuple[bool, Changes]:
+    known = state.mcp_sessions.find_living(session_hash, now) is not None
+    return known, (state.mcp_sessions.build_delete(session_hash),) if known else ()
+
+
+def know_address(state: State, limits: Limits, key: bytes, known: KnownAddress, now: float) -> Changes:
+    gone = find_excess(
+        state.addresses,
+        known.username,
+        limits.known_addresses_per_person,
+        adding=key,
+        age=lambda record: record.expires_at,
+        now=now,
+    )
+    return [*(state.addresses.build_delete(old) for old in gone), state.addresses.build_put(key, known)]

@@ -1,0 +1,138 @@
+"""The snapshot: all of the state in one file, written while transitions go on.
+
+1. Go on in a new journal, generation N. All that happened before stands in older ones, and in memory.
+2. Write the state to a temporary file that names N, a slice at a time, giving way to the loop between slices.
+   A slice may already hold changes that also stand in journal N: replaying them over it ends the same.
+3. Flush the journal. A transition that changed two records, one before and one after its slice was taken, is
+   now either wholly in journal N, or the snapshot is given up: half of it alone can't be loaded.
+4. fsync the temporary file, rename it over the snapshot, fsync the directory.
+5. Only now remove the journals before N.
+
+Killed before 4, the old snapshot and all journals since are there; after it, the new one and journal N are.
+One that fails leaves everything as it was; the journals go on from N, and the next one is tried at the next
+interval.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from omnitornado.store.codec import build_end, build_piece
+from omnitornado.store.files import Files, Layout
+from omnitornado.store.framing import SNAPSHOT_MAGIC, build_frame, build_header
+from omnitornado.store.journal import Journal
+from omnitornado.store.memory import State
+from omnitornado.store.recovery import Recovered
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+SLICE = 256
+"""Records encoded in one turn of the loop: a tenth of a millisecond."""
+WRITE_SIZE = 256 * 1024
+"""Bytes handed to the disk at once, so that as little waits in memory."""
+
+
+class SnapshotStoppedError(Exception):
+    """The store is closing; the final snapshot follows."""
+
+
+class SnapshotWriter:
+    """Writes the snapshots of one store; one at a time.
+
+    `executor` has one thread.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        files: Files,
+        executor: Executor,
+        *,
+        state: State,
+        journal: Journal,
+        clock: Callable[[], float],
+        position: Recovered,
+    ) -> None:
+        self.written_at = position.snapshot_at
+        self._covered = position.covered
+        self._layout = layout
+        self._files = files
+        self._executor = executor
+        self._state = state
+        self._journal = journal
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Give up the one being written."""
+        self._stopping = True
+
+    def resume(self) -> None:
+        """Let the final one be written."""
+        self._stopping = False
+
+    async def write(self) -> None:
+        """Write one, unless the last still says all there is. Raises what went wrong, with nothing lost."""
+        async with self._turn:
+            if self._is_current():
+                return
+            generation = await self._journal.rotate()
+            await self._write_temporary(generation)
+            await self._run(self._files.replace, self._layout.temporary, self._layout.snapshot)
+            self.written_at, self._covered = self._clock(), generation
+            for old in await self._run(self._layout.find_journals):
+                if old < generation:
+                    await self._run(self._files.remove, self._layout.build_journal(old))
+
+    def _is_current(self) -> bool:
+        journal = self._journal
+        return self.written_at is not None and journal.is_empty and journal.generation == self._covered
+
+    async def _write_temporary(self, generation: int) -> None:
+        fd = await self._run(self._files.create, self._layout.temporary)
+        try:
+            await self._write_slices(fd, generation)
+            await self._journal.flush()
+            await self._run(self._files.fsync, fd)
+        except BaseException:
+            # Not here: a write that was cancelled may still be going on in the executor's one thread.
+            self._executor.submit(self._discard, fd)
+            raise
+        await self._run(self._files.close, fd)
+
+    def _discard(self, fd: int) -> None:
+        self._files.close(fd)
+        self._files.remove(self._layout.temporary)
+
+    async def _write_slices(self, fd: int, generation: int) -> None:
+        await self._run(self._files.write, fd, build_header(SNAPSHOT_MAGIC, generation))
+        payloads: list[bytes] = []
+        count, size, number = 0, 0, 1
+        for table in self._state.tables.values():
+            for records in table.iterate_slices(SLICE):
+                payloads.append(build_piece(table.name, records))
+                count += len(records)
+                size += len(payloads[-1])
+                if size >= WRITE_SIZE:
+                    await self._run(self._write_frames, fd, number, payloads)
+                    number += len(payloads)
+                    payloads, size = [], 0
+                else:
+                    await asyncio.sleep(0)
+                if self._stopping:
+                    raise SnapshotStoppedError
+        payloads.append(build_end(count))
+        await self._run(self._write_frames, fd, number, payloads)
+
+    def _write_frames(self, fd: int, number: int, payloads: list[bytes]) -> None:
+        frames = [build_frame(at, payload) for at, payload in enumerate(payloads, number)]
+        self._files.write(fd, b"".join(frames))
+
+    async def _run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.get_running_loop().run_in_executor(
+            self._executor, partial(call, *args, **kwargs)
+        )

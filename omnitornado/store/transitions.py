@@ -1,0 +1,174 @@
+"""The one interface of the store: whole, atomic transitions, the same for every engine.
+
+Each method checks, changes and makes durable in one step; no caller reads, awaits and then writes. A method
+returns when what it says is on disk as `[store] durability` promises, refusals included: an answer that was
+drawn from a change waits for that change's flush. `now` is always the caller's clock, in seconds.
+
+A flush that fails raises `StoreUnavailable`; the caller answers 503 and nothing is promised.
+"""
+
+import enum
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from omnitornado.store.records import (
+    AccessToken,
+    AuthorizationCode,
+    BrowserSession,
+    Client,
+    Consent,
+    Grant,
+    KnownAddress,
+    McpSession,
+    RedirectBinding,
+)
+
+
+class StoreUnavailable(Exception):
+    """The disk (or the engine) did not take the change; nothing was promised."""
+
+
+class CodeOutcome(enum.Enum):
+    """What `redeem_code` did."""
+
+    REDEEMED = "redeemed"
+    ALREADY_USED = "already_used"
+    """The code had been redeemed: the grant made from it is revoked now (RFC 6749 §4.1.2)."""
+    MISSING = "missing"
+    """Unknown or expired."""
+
+
+class RefreshOutcome(enum.Enum):
+    """What `rotate_refresh` did."""
+
+    ROTATED = "rotated"
+    RETRIED = "retried"
+    """The token before the current one, within the grace: nothing changed, hand out the same successor."""
+    REUSED = "reused"
+    """An older token: the grant is revoked now (RFC 9700 §4.14.2)."""
+    MISSING = "missing"
+    """No such grant, expired, or another client's: nothing changed."""
+
+
+class Rotation(msgspec.Struct, frozen=True):
+    """The answer of `rotate_refresh`: the outcome and the grant as it stands after it (None when MISSING)."""
+
+    outcome: RefreshOutcome
+    grant: Grant | None
+
+
+class RefreshSuccessor(msgspec.Struct, frozen=True):
+    """What a rotation puts in place: the new refresh token's digest and the sealed pair for a retry."""
+
+    refresh_hash: bytes
+    sealed_refresh: bytes
+    sealed_access: bytes
+    expires_at: float
+    """When the grant ends, counted from this rotation."""
+
+
+class Store(Protocol):
+    """State shared by every handler."""
+
+    # Clients (RFC 7591)
+    async def register_client(self, client: Client) -> tuple[str, ...]:
+        """Keep a registration. Over the cap of clients that never got a grant, the oldest of those go first:
+        their ids are returned."""
+
+    async def find_client(self, client_id: str, *, now: float) -> Client | None:
+        """The registration, or None when unknown or lapsed."""
+
+    async def find_redirect_binding(self, client_id: str) -> RedirectBinding | None: ...
+
+    # Authorization codes and grants
+    async def issue_code(
+        self,
+        code_hash: bytes,
+        code: AuthorizationCode,
+        *,
+        bind_redirect: RedirectBinding | None = None,
+        remember: Consent | None = None,
+    ) -> bool:
+        """Keep a code, and with it the redirect binding and the consent that the approval made.
+
+        False, with nothing changed, when the client is bound to another redirect URI already.
+        """
+
+    async def find_code(self, code_hash: bytes, *, now: float) -> AuthorizationCode | None:
+        """The code's facts, redeemed or not; None when unknown or past its time."""
+
+    async def redeem_code(
+        self, code_hash: bytes, grant: Grant, access_hash: bytes, access: AccessToken, *, now: float
+    ) -> CodeOutcome:
+        """Use the code up and make the grant and its first access token. Marks the client as used."""
+
+    async def find_grant(self, grant_id: bytes, *, now: float) -> Grant | None: ...
+
+    async def rotate_refresh(
+        self,
+        grant_id: bytes,
+        presented_hash: bytes,
+        successor: RefreshSuccessor,
+        access_hash: bytes,
+        access: AccessToken,
+        *,
+        client_id: str,
+        grace: float,
+        now: float,
+    ) -> Rotation:
+        """Replace the current refresh token by its successor and keep the new access token, if
+        `presented_hash` is the current one; see `RefreshOutcome` for the other cases. `grace` in seconds."""
+
+    async def issue_access(self, access_hash: bytes, access: AccessToken, *, now: float) -> bool:
+        """Keep one more access token of a living grant; False when the grant is gone."""
+
+    async def find_access(self, access_hash: bytes, *, now: float) -> tuple[AccessToken, Grant] | None:
+        """The token and its grant, both living; None otherwise. The hot path: every request calls it."""
+
+    async def revoke_access(self, access_hash: bytes) -> bool:
+        """Forget one access token; False when it was unknown."""
+
+    async def revoke_grant(self, grant_id: bytes) -> bool:
+        """End a grant, and with it every token; False when it was unknown."""
+
+    async def touch_grant(self, grant_id: bytes, *, now: float) -> None:
+        """Note that the grant was used. Coarse (minutes) and never waited for: losing it costs nothing."""
+
+    async def find_grants(self, username: str, *, now: float) -> Sequence[Grant]:
+        """A person's living grants, oldest first."""
+
+    # Remembered consent
+    async def find_consent(
+        self, *, username: str, client_id: str, redirect_uri: str, scope: Sequence[str]
+    ) -> Consent | None:
+        """The consent that covers all of `scope`, or None."""
+
+    async def revoke_consents(self, *, username: str, client_id: str) -> None:
+        """Forget what a person has approved for a client."""
+
+    # Browser sessions
+    async def open_session(
+        self, session_hash: bytes, session: BrowserSession, *, replaces: bytes | None = None
+    ) -> None:
+        """Keep a signed-in session, in place of `replaces` (rotation at login)."""
+
+    async def find_session(self, session_hash: bytes, *, now: float) -> BrowserSession | None: ...
+
+    async def close_session(self, session_hash: bytes) -> None: ...
+
+    # MCP sessions of the handshake revisions
+    async def open_mcp_session(self, session_hash: bytes, session: McpSession) -> None: ...
+
+    async def find_mcp_session(self, session_hash: bytes, *, now: float) -> McpSession | None:
+        """The session. One that is used keeps living: past half its time its end moves on by the same
+        lifetime (never waited for)."""
+
+    async def close_mcp_session(self, session_hash: bytes) -> bool:
+        """End it; False when it was unknown."""
+
+    # Addresses a person has signed in from
+    async def know_address(self, key: bytes, known: KnownAddress) -> None: ...
+
+    async def is_known_address(self, key: bytes, *, now: float) -> bool: ...

@@ -1,0 +1,1 @@
+"""Tornado RequestHandlers, one file for each endpoint."""

@@ -1,0 +1,79 @@
+"""The person's own page: which apps are connected, and a way to disconnect each."""
+
+import datetime
+from dataclasses import dataclass
+
+from omnitornado.oauth.redirect_uri import parse_redirect_uri
+from omnitornado.store.records import Grant
+from omnitornado.web.pages import PageHandler, build_login_url
+
+
+@dataclass(frozen=True)
+class AppView:
+    """A grant in words."""
+
+    public_id: str
+    client_name: str
+    redirect_host: str
+    scopes: list[str]
+    since: str
+    last_used: str
+
+
+class AccountHandler(PageHandler):
+    """GET shows the connected apps; POST disconnects one, which works on its next request."""
+
+    event = "account"
+
+    async def get(self) -> None:
+        found = await self.find_session()
+        if found is None:
+            self.redirect(build_login_url("/account"))
+            return
+        await self._show(found[1].username, message=None)
+
+    async def post(self) -> None:
+        form = self.parse_form()
+        self.check_form_token(form.get("csrf_token"), "account")
+        found = await self.find_session()
+        if found is None:
+            self.redirect(build_login_url("/account"), status=303)
+            return
+        username = found[1].username
+        public_id = form.get("public_id")
+        grants = await self.services.store.find_grants(username, now=self.now)
+        grant = next((g for g in grants if g.public_id == public_id), None)
+        if grant is None:
+            await self._show(username, message="That app is not connected any more.")
+            return
+        await self.services.store.revoke_grant(grant.grant_id)
+        await self.services.store.revoke_consents(username=username, client_id=grant.client_id)
+        self.log("account.disconnected", user=username, client=grant.client_id, grant=grant.public_id)
+        await self._show(username, message="The app is disconnected.")
+
+    async def _show(self, username: str, *, message: str | None) -> None:
+        grants = await self.services.store.find_grants(username, now=self.now)
+        self.render_page(
+            "account.html",
+            username=username,
+            csrf_token=self.build_form_token("account"),
+            logout_action="/logout",
+            disconnect_action="/account",
+            apps=[build_app_view(grant) for grant in reversed(grants)],
+            message=message,
+        )
+
+
+def build_app_view(grant: Grant) -> AppView:
+    return AppView(
+        public_id=grant.public_id,
+        client_name=grant.client_name,
+        redirect_host=parse_redirect_uri(grant.redirect_uri).shown_host,
+        scopes=list(grant.scope),
+        since=_format_day(grant.created_at),
+        last_used=_format_day(grant.last_used_at),
+    )
+
+
+def _format_day(at: float) -> str:
+    return datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%-d %B %Y, %H:%M UTC")

@@ -1,0 +1,115 @@
+"""The authorization endpoint (RFC 6749 §3.1): check the request, then sign in, ask, or answer at once."""
+
+import re
+from urllib.parse import urlencode
+
+from omnitornado.oauth.authorize import (
+    AuthorizationRequest,
+    build_error_url,
+    build_success_url,
+    check_authorization_request,
+)
+from omnitornado.oauth.consent import approve, check_grantable, needs_consent
+from omnitornado.oauth.errors import OAuthError
+from omnitornado.oauth.form import parse_parameters
+from omnitornado.oauth.people import Person
+from omnitornado.web.consent_view import build_consent_view
+from omnitornado.web.pages import PageHandler, build_login_url
+
+
+class AuthorizationHandler(PageHandler):
+    """What `/authorize` and `/consent` share: a checked request, and errors that go to the client where they
+    may.
+    """
+
+    event = "authorize"
+
+    async def load_request(self) -> AuthorizationRequest:
+        """The request in the query. Raises: OAuthError."""
+        parameters = parse_parameters(self.request.query)
+        rules = self.services.build_authorization_rules(self.issuer)
+        return await check_authorization_request(parameters, rules, now=self.now)
+
+    async def answer(self, request: AuthorizationRequest, person: Person, scope: tuple[str, ...]) -> None:
+        """Issue the code and send the browser back to the client. The code is on disk before that."""
+        code = await approve(request, person, scope, self.services.consents, now=self.now)
+        self.log(
+            "authorize.approved",
+            client=request.client.client_id,
+            user=person.username,
+            scope=scope,
+            redirect=request.redirect_uri.shown_host,
+            bound=request.binds_redirect or None,
+        )
+        self.send_to_client(build_success_url(request.redirect, code))
+
+    def send_to_client(self, url: str) -> None:
+        """302 after a GET; 303 after a form, so that the browser does not post the form to the client."""
+        self.set_status(303 if self.request.method == "POST" else 302)
+        self.set_header("Location", url)
+
+    def write_failure(self, status: int, error: BaseException | None) -> None:
+        if isinstance(error, OAuthError) and error.redirect is not None:
+            self.send_to_client(build_error_url(error.redirect, error))
+            self.finish()
+        else:
+            super().write_failure(status, error)
+
+
+class AuthorizeHandler(AuthorizationHandler):
+    """GET `/authorize`."""
+
+    async def get(self) -> None:
+        request = await self.load_request()
+        found = await self.find_session()
+        if found is None or "login" in request.prompt:
+            self._send_to_login(request)
+            return
+        _, person = found
+        scope = check_grantable(request, person)
+        if not await needs_consent(request, person, scope, self.services.store):
+            await self.answer(request, person, scope)
+            return
+        if "none" in request.prompt:
+            raise OAuthError(
+                code="consent_required",
+                description="the person must be asked",
+                reason="prompt_none",
+                redirect=request.redirect,
+            )
+        self.log("authorize.asked", client=request.client.client_id, user=person.username, scope=scope)
+        self.render_page(
+            "consent.html",
+            action=f"/consent?{self.request.query}",
+            csrf_token=self.build_form_token("consent", self.request.query),
+            switch_account_url=build_login_url(self.request.uri or ""),
+            **build_consent_view(request, person, scope, self.services, self.issuer),
+        )
+
+    def _send_to_login(self, request: AuthorizationRequest) -> None:
+        if "none" in request.prompt:
+            raise OAuthError(
+                code="login_required",
+                description="the person must sign in",
+                reason="prompt_none",
+                redirect=request.redirect,
+            )
+        self.log("authorize.login", client=request.client.client_id)
+        self.redirect(build_login_url("/authorize?" + drop_login_prompt(self.request.query)))
+
+    async def post(self) -> None:
+        """RFC 6749 §3.1 allows POST. A Lax cookie does not come with one from elsewhere: go on as GET."""
+        parameters = self.parse_form()
+        parameters.check_unique()
+        pairs = [*parameters.values.items(), *(("resource", url) for url in parameters.resources)]
+        self.redirect("/authorize?" + urlencode(pairs), status=303)
+
+
+def drop_login_prompt(query: str) -> str:
+    """The query without `login` in `prompt`: the person is about to sign in, once is enough."""
+    return re.sub(r"(^|&)prompt=([^&]*)", lambda m: _without_login(m[1], m[2]), query)
+
+
+def _without_login(separator: str, prompt: str) -> str:
+    kept = [value for value in re.split(r"\+|%20", prompt) if value != "login"]
+    return f"{separator}prompt={'+'.join(kept)}" if kept else f"{separator}prompt="

@@ -1,0 +1,36 @@
+"""The person's decision. The query is the authorization request the page showed, and it is checked anew."""
+
+from omnitornado.oauth.consent import check_grantable
+from omnitornado.oauth.errors import OAuthError
+from omnitornado.web.authorize import AuthorizationHandler
+from omnitornado.web.pages import build_login_url, refuse_form
+
+
+class ConsentHandler(AuthorizationHandler):
+    """POST `/consent`."""
+
+    event = "consent"
+
+    async def post(self) -> None:
+        form = self.parse_form()
+        self.check_form_token(form.get("csrf_token"), "consent", self.request.query)
+        request = await self.load_request()
+        found = await self.find_session()
+        if found is None:
+            self.redirect(build_login_url("/authorize?" + self.request.query), status=303)
+            return
+        _, person = found
+        scope = check_grantable(request, person)
+        action = form.get("action")
+        if action == "approve":
+            await self.answer(request, person, scope)
+        elif action == "deny":
+            self.log("consent.denied", client=request.client.client_id, user=person.username)
+            raise OAuthError(
+                code="access_denied",
+                description="the person said no",
+                reason="denied",
+                redirect=request.redirect,
+            )
+        else:
+            refuse_form("action must be approve or deny")

@@ -1,0 +1,46 @@
+"""What the consent page says of a request."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from omnitornado.oauth.authorize import AuthorizationRequest
+from omnitornado.oauth.people import Person
+from omnitornado.web.services import ScopeTool, Services
+
+
+@dataclass(frozen=True)
+class ScopeView:
+    """A scope in words, with the tools that stand behind it."""
+
+    name: str
+    description: str
+    tools: list[ScopeTool]
+
+
+def build_consent_view(
+    request: AuthorizationRequest, person: Person, scope: tuple[str, ...], services: Services, issuer: str
+) -> dict[str, Any]:
+    """The variables of consent.html that depend on the request."""
+    client, uri = request.client, request.redirect_uri
+    named = {resource.path: resource for resource in services.resources}
+    return {
+        "username": person.username,
+        "client_name": client.client_name,
+        "client_id": client.client_id,
+        "client_uri": client.client_uri if _is_https(client.client_uri) else None,
+        "redirect_host": uri.shown_host,
+        "redirect_uri": uri.uri,
+        "binds_redirect": request.binds_redirect,
+        "loopback_only": uri.is_loopback or uri.is_private_scheme,
+        "self_registered": not client.is_preset,
+        "resources": [named[path].build_url(issuer) for path in request.resources if path in named],
+        "scopes": [
+            ScopeView(name, services.scopes.descriptions.get(name, name), list(services.find_tools(name)))
+            for name in scope
+        ],
+    }
+
+
+def _is_https(url: str | None) -> bool:
+    return url is not None and urlsplit(url).scheme == "https"

@@ -1,0 +1,103 @@
+"""Sign in and sign out."""
+
+import math
+
+from omnitornado.oauth.form import parse_parameters
+from omnitornado.oauth.login import SignInError
+from omnitornado.web.pages import PageHandler, parse_target
+
+
+class LoginHandler(PageHandler):
+    """`/login`: an ordinary form. After it the browser goes on to `next`, a page of this server."""
+
+    event = "login"
+
+    async def get(self) -> None:
+        target = parse_target(parse_parameters(self.request.query).get("next"))
+        await self._show(target)
+
+    async def post(self) -> None:
+        target = parse_target(parse_parameters(self.request.query).get("next"))
+        form = self.parse_form()
+        self.check_form_token(form.get("csrf_token"), "login", target)
+        username, password = form.get("username") or "", form.get("password") or ""
+        try:
+            person = await self.services.sign_in.sign_in(username, password, self.address, now=self.now)
+        except SignInError as error:
+            self.log("login.refused", reason=error.reason, user=username)
+            await self._show_again(target, username, error)
+            return
+        cookie = await self.services.sessions.open(
+            person,
+            replaces=self.cookie,
+            address=self.address,
+            user_agent=self.request.headers.get("User-Agent", ""),
+            now=self.now,
+        )
+        self.give_cookie(cookie, lifetime=self.services.sessions.lifetime)
+        self.log("login.succeeded", user=person.username)
+        self.redirect(target, status=303)
+
+    async def _show_again(self, target: str, username: str, error: SignInError) -> None:
+        if error.retry_after is None:
+            await self._show(target, username=username, error="Wrong username or password.", status=403)
+            return
+        wait = max(math.ceil(error.retry_after), 1)
+        self.set_header("Retry-After", str(wait))
+        message = f"Too many attempts. Try again in {wait} seconds."
+        await self._show(target, username=username, error=message, retry_after=wait, status=429)
+
+    async def _show(
+        self,
+        target: str,
+        *,
+        username: str = "",
+        error: str | None = None,
+        retry_after: int | None = None,
+        status: int = 200,
+    ) -> None:
+        self.render_page(
+            "login.html",
+            status=status,
+            action=self.request.uri,
+            csrf_token=self.build_form_token("login", target),
+            username=username,
+            error=error,
+            retry_after=retry_after,
+            client_name=await self._find_client_name(target),
+        )
+
+    async def _find_client_name(self, target: str) -> str | None:
+        """The name of the app that the person came from."""
+        _, _, query = target.partition("/authorize?")
+        client_id = parse_parameters(query).get("client_id") if query else None
+        client = await self.services.clients.find(client_id, now=self.now) if client_id else None
+        return None if client is None else client.client_name
+
+
+class LogoutHandler(PageHandler):
+    """`/logout`: a form, so that no other page can sign a person out."""
+
+    event = "logout"
+
+    async def get(self) -> None:
+        if await self.find_session() is not None:
+            self.redirect("/account")
+            return
+        self.render_page(
+            "notice.html",
+            title="Signed out",
+            message="You are signed out of this server in this browser.",
+            link_url="/login",
+            link_text="Sign in",
+        )
+
+    async def post(self) -> None:
+        form = self.parse_form()
+        self.check_form_token(form.get("csrf_token"), "account")
+        cookie = self.cookie
+        if cookie is not None:
+            await self.services.sessions.close(cookie)
+        self.clear_cookie(self.cookie_name)
+        self.log("logout.succeeded")
+        self.redirect("/logout", status=303)

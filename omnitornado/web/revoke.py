@@ -1,0 +1,21 @@
+"""The revocation endpoint (RFC 7009 §2)."""
+
+from omnitornado.oauth.revocation import revoke_token
+from omnitornado.web.token import ClientAuthenticationHandler
+
+
+class RevokeHandler(ClientAuthenticationHandler):
+    """POST `/revoke`."""
+
+    event = "revoke"
+
+    async def post(self) -> None:
+        reason = await revoke_token(
+            self.parse_form(),
+            self.authorization,
+            self.services.clients,
+            self.services.store,
+            now=self.now,
+        )
+        self.log("revoke.succeeded", reason=reason)
+        self.set_status(200)

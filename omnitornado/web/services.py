@@ -1,0 +1,71 @@
+"""What the handlers share. `app.py` builds it; nothing here decides anything."""
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from tornado.template import Loader
+
+from omnitornado.net import Network
+from omnitornado.oauth.authorize import AuthorizationRules
+from omnitornado.oauth.browser_session import BrowserSessions
+from omnitornado.oauth.client import Clients
+from omnitornado.oauth.consent import ConsentRules
+from omnitornado.oauth.issuance import TokenRules
+from omnitornado.oauth.login import SignIn
+from omnitornado.oauth.people import People
+from omnitornado.oauth.resource import ProtectedResource
+from omnitornado.oauth.scope import ScopePolicy
+from omnitornado.oauth.secrets import TokenBytes
+from omnitornado.oauth.throttle import RateLimit
+from omnitornado.store.transitions import Store
+from omnitornado.web.identity import Identity
+from omnitornado.web.in_flight import InFlight
+
+
+@dataclass(frozen=True)
+class ScopeTool:
+    """A tool as the consent page shows it."""
+
+    name: str
+    title: str
+    description: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """The one set of services of a server."""
+
+    identity: Callable[[], Identity]
+    """Who the server is: a function, because the port is known only once it listens."""
+    server_name: str
+    store: Store
+    clients: Clients
+    people: People
+    sign_in: SignIn
+    sessions: BrowserSessions
+    scopes: ScopePolicy
+    resources: Sequence[ProtectedResource]
+    tokens: TokenRules
+    consents: ConsentRules
+    templates: Loader
+    can_register: bool = True
+    registrations: RateLimit = field(default_factory=lambda: RateLimit(60))
+    allowed_origins: frozenset[str] = frozenset()
+    trusted_proxies: Sequence[Network] = ()
+    in_flight: InFlight = field(default_factory=InFlight)
+    find_tools: Callable[[str], Sequence[ScopeTool]] = lambda scope: ()
+    """The tools behind a scope."""
+    clock: Callable[[], float] = time.time
+    token_bytes: TokenBytes = secrets.token_bytes
+
+    def build_authorization_rules(self, issuer: str) -> AuthorizationRules:
+        """What an authorization request under this issuer is checked against."""
+        return AuthorizationRules(
+            issuer=issuer,
+            clients=self.clients,
+            store=self.store,
+            scopes=self.scopes,
+            resources=self.resources,
+        )

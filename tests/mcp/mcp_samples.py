@@ -1,0 +1,224 @@
+"""What the tests of the MCP room share: a wire without HTTP, two people, and a clock that stands still."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from omnitornado.mcp.endpoint import Endpoint
+from omnitornado.mcp.exchange import Reply
+from omnitornado.mcp.principal import Principal
+from omnitornado.mcp.server import MCPServer
+from omnitornado.mcp.streams import Listener
+from omnitornado.store.embedded import EmbeddedStore
+
+Json = dict[str, Any]
+
+ANN = Principal("ann", "client-1", "First client", frozenset({"mcp"}))
+BOB = Principal("bob", "client-1", "First client", frozenset({"mcp"}))
+ANN_ELSEWHERE = Principal("ann", "client-2", "Second client", frozenset({"mcp"}))
+
+HANDSHAKE = ("2025-03-26", "2025-06-18", "2025-11-25")
+STATELESS = "2026-07-28"
+EVERY_VERSION = (*HANDSHAKE, STATELESS)
+
+VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
+CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
+SERVER_INFO_KEY = "io.modelcontextprotocol/serverInfo"
+SUBSCRIPTION_KEY = "io.modelcontextprotocol/subscriptionId"
+
+META: Json = {
+    VERSION_KEY: STATELESS,
+    "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+    CAPABILITIES_KEY: {},
+}
+
+
+def build_request(method: str, params: Json | None = None, *, request_id: Any = 1) -> Json:
+    """A request as a client of the handshake era sends it."""
+    message: Json = {"jsonrpc": "2.0", "id": request_id, "method": method}
+    if params is not None:
+        message["params"] = params
+    return message
+
+
+def build_stateless(method: str, params: Json | None = None, *, request_id: Any = 1, **meta: Any) -> Json:
+    """A request of the stateless era; `meta` adds to its `_meta`."""
+    return build_request(method, {**(params or {}), "_meta": META | meta}, request_id=request_id)
+
+
+def build_headers(message: Json) -> dict[str, str]:
+    """The headers that mirror a stateless request."""
+    headers = {"mcp-protocol-version": STATELESS, "mcp-method": message["method"]}
+    if message["method"] == "tools/call":
+        headers["mcp-name"] = message["params"]["name"]
+    return headers
+
+
+class FakeOutbound:
+    """A POST's stream: remembers what was sent."""
+
+    def __init__(self) -> None:
+        self.cancels_on_disconnect = True
+        self.sent: list[Json] = []
+        self.arrived = asyncio.Event()
+
+    async def send(self, message: Json) -> None:
+        self.sent.append(json.loads(msgspec.json.encode(message)))
+        self.arrived.set()
+
+
+class Answer(msgspec.Struct):
+    """A reply with its body read, and what was streamed before it."""
+
+    status: int
+    body: Any
+    headers: dict[str, str]
+    sent: list[Json]
+    reply: Reply
+
+    @property
+    def result(self) -> Json:
+        assert "error" not in self.body, self.body
+        result: Json = self.body["result"]
+        return result
+
+    @property
+    def code(self) -> int:
+        check_error_shape(self.body)
+        code: int = self.body["error"]["code"]
+        return code
+
+    @property
+    def text(self) -> str:
+        """The text of a tool's result."""
+        return "\n".join(block["text"] for block in self.result["content"])
+
+
+def check_error_shape(body: Any) -> None:
+    """Every JSON-RPC error has this shape, whoever made it."""
+    assert set(body) == {"jsonrpc", "id", "error"}
+    assert body["jsonrpc"] == "2.0"
+    assert set(body["error"]) <= {"code", "message", "data"}
+    assert type(body["error"]["code"]) is int
+    assert body["error"]["message"]
+    assert "Traceback" not in json.dumps(body)
+
+
+class Wire:
+    """An endpoint, spoken to as the web handler does it."""
+
+    def __init__(self, endpoint: Endpoint, server: MCPServer) -> None:
+        self.endpoint = endpoint
+        self.server = server
+
+    async def post(
+        self,
+        message: Any,
+        headers: Mapping[str, str] | None = None,
+        *,
+        principal: Principal = ANN,
+        outbound: FakeOutbound | None = None,
+    ) -> Answer:
+        """POST bytes, or anything as JSON."""
+        stream = outbound or FakeOutbound()
+        body = message if isinstance(message, bytes) else json.dumps(message).encode()
+        reply = await self.endpoint.handle_post(body, headers or {}, principal, stream)
+        return _read(reply, stream.sent)
+
+    async def post_stateless(
+        self, method: str, params: Json | None = None, *, outbound: FakeOutbound | None = None, **meta: Any
+    ) -> Answer:
+        """POST a well-formed request of the stateless era."""
+        message = build_stateless(method, params, **meta)
+        return await self.post(message, build_headers(message), outbound=outbound)
+
+    async def open_session(self, version: str = HANDSHAKE[-1], principal: Principal = ANN) -> dict[str, str]:
+        """Initialize; gives the header that names the session."""
+        params = {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+        answer = await self.post(build_request("initialize", params), principal=principal)
+        assert answer.status == 200
+        return {"mcp-session-id": answer.headers["Mcp-Session-Id"]}
+
+    async def call(
+        self, name: str, arguments: Json | None = None, *, version: str = STATELESS, token: Any = None
+    ) -> Answer:
+        """Call a tool in the era of `version`."""
+        params: Json = {"name": name, "arguments": arguments or {}}
+        meta = {} if token is None else {"progressToken": token}
+        if version == STATELESS:
+            return await self.post_stateless("tools/call", params, **meta)
+        session = await self.open_session(version)
+        return await self.post(build_request("tools/call", {**params, "_meta": meta}), session)
+
+    async def get(self, headers: Mapping[str, str], *, principal: Principal = ANN) -> Listener | Answer:
+        """GET."""
+        opened = await self.endpoint.open_stream(headers, principal)
+        return opened if isinstance(opened, Listener) else _read(opened, [])
+
+    async def delete(self, headers: Mapping[str, str], *, principal: Principal = ANN) -> Answer:
+        """DELETE."""
+        return _read(await self.endpoint.handle_delete(headers, principal), [])
+
+
+def _read(reply: Reply, sent: list[Json]) -> Answer:
+    body = None if reply.body is None else json.loads(reply.body)
+    return Answer(reply.status, body, reply.headers, sent, reply)
+
+
+class _Remember(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(self.format(record))
+
+
+class Clock:
+    """Stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def run(
+    scenario: Callable[[Wire], Awaitable[None]],
+    server: MCPServer | None = None,
+    *,
+    logged: int | None = 0,
+    clock: Clock | None = None,
+    **options: Any,
+) -> list[str]:
+    """Run a scenario against an endpoint on an in-memory store.
+
+    Warnings and errors in the log are a failure unless `logged` says how many are expected (None: any number).
+    Returns them.
+    """
+    served = server or MCPServer("test", version="1.2")
+    log, remember = logging.getLogger("omnitornado"), _Remember()
+    now = clock or Clock()
+
+    async def main() -> None:
+        store = EmbeddedStore.open(None, clock=now)
+        await store.start()
+        endpoint = Endpoint(served, path="/mcp", sessions=store, clock=now, **options)
+        try:
+            await scenario(Wire(endpoint, served))
+        finally:
+            await endpoint.close()
+            await store.close()
+
+    log.addHandler(remember)
+    try:
+        asyncio.run(main())
+    finally:
+        log.removeHandler(remember)
+    assert logged in (None, len(remember.lines)), remember.lines
+    return remember.lines

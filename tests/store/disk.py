@@ -1,0 +1,50 @@
+"""An embedded store on files for one block of a test, and what it holds, for comparing."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from omnitornado.store.embedded import EmbeddedStore
+from omnitornado.store.files import Files
+from omnitornado.store.memory import State
+
+from .samples import Clock, QuickFiles, build_client
+
+
+@asynccontextmanager
+async def opened(
+    path: Path | None, *, clock: Clock | None = None, files: Files | None = None, **options: Any
+) -> AsyncIterator[EmbeddedStore]:
+    store = EmbeddedStore.open(path, clock=clock or Clock(), files=files or QuickFiles(), **options)
+    await store.start()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def find_state(store: EmbeddedStore) -> State:
+    return store._engine.state
+
+
+def dump(store: EmbeddedStore) -> dict[str, dict[Any, Any]]:
+    """Every record there is."""
+    return {
+        name: {key: record for records in table.iterate_slices(7) for key, record in records.items()}
+        for name, table in find_state(store).tables.items()
+    }
+
+
+def load(path: Path, *, clock: Clock | None = None) -> dict[str, dict[Any, Any]]:
+    """What a store opened on these files holds; the files stay as the load leaves them."""
+    store = EmbeddedStore.open(path, clock=clock or Clock(), files=QuickFiles())
+    try:
+        return dump(store)
+    finally:
+        store._engine._resources.close()
+
+
+async def register(store: EmbeddedStore, *names: str) -> None:
+    for name in names:
+        await store.register_client(build_client(name))

@@ -1,0 +1,287 @@
+"""The snapshot: it replaces the journals, and at no moment is anything in neither."""
+
+import asyncio
+import random
+from pathlib import Path
+
+import pytest
+
+from omnitornado.store.embedded import EmbeddedStore
+from omnitornado.store.errors import StoreDamaged
+
+from .disk import dump, load, opened, register
+from .samples import (
+    START,
+    FaultyFiles,
+    WatchedFiles,
+    build_access,
+    build_code,
+    build_grant,
+    build_session,
+    build_successor,
+    copy_files,
+    digest,
+)
+
+
+def _find_names(path: Path) -> set[str]:
+    return {file.name for file in path.parent.iterdir()}
+
+
+def test_a_snapshot_replaces_the_journals_before_it(tmp_path: Path) -> None:
+    """Our choice."""
+    path = tmp_path / "state"
+
+    async def scenario() -> None:
+        async with opened(path) as store:
+            await register(store, "a")
+            assert await store.save_snapshot()
+            generation = next(name for name in _find_names(path) if ".journal." in name)
+            await register(store, "b")
+            assert await store.save_snapshot()
+            names = _find_names(path)
+            assert generation not in names
+            assert len(names) == 3
+            expected = dump(store)
+        assert load(path) == expected
+
+    asyncio.run(scenario())
+
+
+def test_a_snapshot_that_would_say_nothing_new_is_not_written(tmp_path: Path) -> None:
+    """Our choice: an idle server leaves its disk alone."""
+    files = FaultyFiles()
+
+    async def scenario() -> None:
+        async with opened(tmp_path / "state", files=files) as store:
+            await register(store, "a")
+            await store.save_snapshot()
+            before = files.fsyncs
+            await store.save_snapshot()
+            assert files.fsyncs == before
+        async with opened(tmp_path / "state", files=files) as store:
+            before = files.fsyncs
+            await store.save_snapshot()
+            assert files.fsyncs == before
+
+    asyncio.run(scenario())
+
+
+def test_a_clean_stop_leaves_one_snapshot_and_an_empty_journal(tmp_path: Path) -> None:
+    """Our choice."""
+    path = tmp_path / "state"
+
+    async def scenario() -> None:
+        async with opened(path) as store:
+            await register(store, "a")
+        journals = [file for file in tmp_path.iterdir() if ".journal." in file.name]
+        assert [file.stat().st_size for file in journals] == [24]
+        assert set(load(path)["client"]) == {"a"}
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("operation", ["create", "write", "fsync", "replace"])
+def test_a_snapshot_that_fails_keeps_the_journals_and_is_tried_again(
+    tmp_path: Path, operation: str, warnings: list[str]
+) -> None:
+    """Our choice: logged, and nothing is lost."""
+    files = FaultyFiles()
+    path = tmp_path / "live" / "state"
+
+    async def scenario() -> None:
+        async with opened(path, files=files) as store:
+            await store.save_snapshot()
+            await register(store, "a")
+            files.failing = {operation}
+            for number in range(2):
+                assert not await store.save_snapshot()
+                assert warnings.pop().startswith("the snapshot could not be written, the journals are kept: ")
+                files.failing = set()
+                await register(store, f"b{number}")
+                copy = copy_files(path, tmp_path / f"killed{number}")
+                assert load(copy) == dump(store)
+                files.failing = {operation}
+            files.failing = set()
+            assert await store.save_snapshot()
+            assert len(_find_names(path)) == 3
+            expected = dump(store)
+        assert load(path) == expected
+
+    asyncio.run(scenario())
+
+
+def test_a_snapshot_that_fails_after_the_switch_is_made_good_without_a_new_change(
+    tmp_path: Path, warnings: list[str]
+) -> None:
+    """Our choice: an empty last journal doesn't mean that the snapshot says it all."""
+    files = FaultyFiles()
+    path = tmp_path / "state"
+
+    async def scenario() -> None:
+        async with opened(path, files=files) as store:
+            await store.save_snapshot()
+            await register(store, "a")
+            rotate = store._engine.journal.rotate  # type: ignore[union-attr]
+
+            async def rotate_then_fail() -> int:
+                generation = await rotate()
+                files.failing = {"create"}
+                return generation
+
+            store._engine.journal.rotate = rotate_then_fail  # type: ignore[method-assign, union-attr]
+            assert not await store.save_snapshot()
+            warnings.clear()
+            store._engine.journal.rotate = rotate  # type: ignore[method-assign, union-attr]
+            files.failing = set()
+            assert await store.save_snapshot()
+            assert len(_find_names(path)) == 3
+        assert set(load(path)["client"]) == {"a"}
+
+    asyncio.run(scenario())
+
+
+def test_any_damage_to_a_snapshot_refuses(tmp_path: Path) -> None:
+    """Our choice: it was whole before it got its name."""
+    path = tmp_path / "state"
+
+    async def scenario() -> None:
+        async with opened(path) as store:
+            await register(store, "a", "b")
+
+    asyncio.run(scenario())
+    whole = path.read_bytes()
+    for at in range(0, len(whole), 3):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :])
+        with pytest.raises(StoreDamaged) as caught:
+            load(path)
+        assert str(caught.value).startswith(f"{path}: record ")
+        path.write_bytes(whole[:at])
+        with pytest.raises(StoreDamaged):
+            load(path)
+
+
+def test_killed_at_any_step_of_a_snapshot_nothing_answered_is_lost(tmp_path: Path) -> None:
+    """Our choice: no moment at which neither snapshot nor journals have it."""
+    files = WatchedFiles()
+    path = tmp_path / "live" / "state"
+    copies: list[Path] = []
+
+    async def scenario() -> None:
+        async with opened(path, files=files) as store:
+            await register(store, "a")
+            await store.save_snapshot()
+            await register(store, "b")
+            files.before = lambda: copies.append(copy_files(path, tmp_path / f"killed{len(copies)}"))
+            await store.save_snapshot()
+            files.before = lambda: None
+            expected = dump(store)
+        assert len(copies) > 8
+        for copy in copies:
+            assert load(copy) == expected
+            assert not [name for name in _find_names(copy) if name.endswith(".tmp")]
+
+    asyncio.run(scenario())
+
+
+async def _work(store: EmbeddedStore, name: str, rng: random.Random, done: dict[bytes, object]) -> None:
+    """One client's life: a grant that is rotated again and again, and a session that moves on."""
+    grant = build_grant(name, username=name)
+    await store.issue_code(digest(name), build_code(username=name))
+    await store.redeem_code(digest(name), grant, digest("t" + name), build_access(grant), now=START)
+    refresh, session = name + " refresh 0", digest("s" + name)
+    await store.open_session(session, build_session(username=name))
+    for number in range(rng.randrange(3, 12)):
+        successor = build_successor(f"{name} {number}")
+        access = digest(f"{name} access {number}")
+        rotation = await store.rotate_refresh(
+            grant.grant_id,
+            digest(refresh),
+            successor,
+            access,
+            build_access(grant),
+            client_id="client-1",
+            grace=30,
+            now=START + number,
+        )
+        done[grant.grant_id] = rotation.grant
+        refresh = f"{name} {number}"
+        following = digest(f"s{name}{number}")
+        await store.open_session(following, build_session(username=name), replaces=session)
+        session = following
+
+
+def test_a_snapshot_taken_while_transitions_go_on_converges(tmp_path: Path) -> None:
+    """Our choice: killed at any moment meanwhile, what is loaded has all that was answered, each of it whole."""
+    files = WatchedFiles()
+    path = tmp_path / "live" / "state"
+    copies: list[tuple[Path, dict[bytes, object]]] = []
+    done: dict[bytes, object] = {}
+    rng = random.Random(7)
+
+    def copy() -> None:
+        if rng.random() < 0.12:
+            answered = dict(done)
+            copies.append((copy_files(path, tmp_path / f"killed{len(copies)}"), answered))
+
+    async def scenario() -> None:
+        async with opened(path, files=files) as store:
+            await store.save_snapshot()
+            files.before = copy
+            work = [asyncio.create_task(_work(store, f"p{number}", rng, done)) for number in range(40)]
+            while not all(task.done() for task in work):
+                assert await store.save_snapshot()
+            await asyncio.gather(*work)
+            files.before = lambda: None
+            expected = dump(store)
+        assert load(path) == expected
+        assert len(copies) > 10
+        for killed, answered in copies:
+            _check_whole(load(killed), answered)
+
+    asyncio.run(scenario())
+
+
+def _check_whole(found: dict[str, dict[bytes, object]], answered: dict[bytes, object]) -> None:
+    for grant_id, grant in answered.items():
+        # A later rotation may have reached the disk without its answer having gone out.
+        assert found["grant"][grant_id].rotated_at >= grant.rotated_at  # type: ignore[attr-defined]
+    for grant in found["grant"].values():
+        name, number = grant.public_id, int(grant.rotated_at - START)  # type: ignore[attr-defined]
+        if grant.previous_hash is not None:  # type: ignore[attr-defined]
+            assert digest(f"{name} access {number}") in found["access"]
+        assert digest("t" + name) in found["access"]
+        assert sum(session.username == name for session in found["session"].values()) <= 1  # type: ignore[attr-defined]
+
+
+def test_closing_gives_up_a_snapshot_in_progress_and_writes_the_final_one(tmp_path: Path) -> None:
+    """Our choice: a stop doesn't wait for a snapshot that the final one replaces."""
+    path = tmp_path / "state"
+
+    async def scenario() -> None:
+        async with opened(path) as store:
+            await asyncio.gather(*(register(store, f"c{number}") for number in range(600)))
+            saving = asyncio.create_task(store.save_snapshot())
+            await asyncio.sleep(0)
+        assert not await saving
+        assert len(_find_names(path)) == 3
+        assert len(load(path)["client"]) == 600
+
+    asyncio.run(scenario())
+
+
+def test_after_a_crash_the_journals_become_a_snapshot_at_once(tmp_path: Path) -> None:
+    """Our choice: what a dying system left starts over as one file known to be whole."""
+
+    async def scenario() -> None:
+        async with opened(tmp_path / "live" / "state") as store:
+            await register(store, "a")
+            await store.save_snapshot()
+            await register(store, "b")
+            copy = copy_files(tmp_path / "live" / "state", tmp_path / "killed")
+        async with opened(copy, snapshot_interval=3600.0) as store:
+            while store.stats().journal_bytes > 24:
+                await asyncio.sleep(0)
+        assert set(load(copy)["client"]) == {"a", "b"}
+
+    asyncio.run(scenario())

@@ -1,0 +1,422 @@
+"""Every key of the configuration: what it takes, what it refuses, and what it is when left out."""
+
+import datetime
+import ipaddress
+import typing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omnitornado.config import SECTIONS, Config, ConfigError, build_config, is_loopback_host
+
+HERE = Path(__file__).parent
+ROUNDS = 4
+USER = {"username": "admin", "password": "password"}
+CLIENT = {"client_id": "app", "client_secret": "12345678"}
+ARRAYS = {"users": USER, "clients": CLIENT}
+NETWORK = ipaddress.ip_network
+
+
+def build(section: str, **keys: Any) -> Config:
+    table: Any = ARRAYS[section] | keys if section in ARRAYS else keys
+    return build_config({section: [table] if section in ARRAYS else table}, folder=HERE, bcrypt_rounds=ROUNDS)
+
+
+def read(config: Config, section: str, key: str) -> Any:
+    settings = getattr(config, section)
+    return getattr(settings[0] if section in ARRAYS else settings, key)
+
+
+DURATION: list[tuple[object, object]] = [
+    ("90s", 90.0),
+    ("15m", 900.0),
+    ("1h", 3600.0),
+    ("30d", 2592000.0),
+    (7, 7.0),
+]
+NO_DURATION = [0, -1, "0s", "1", "1 h", "-1s", "1w", "1h30m", "", "٣s", "1.5h", "9999999d", 10**30]
+NOT_WORD = [True, 1, 1.5, [], {}, datetime.date(2026, 1, 1)]
+
+VALID: dict[tuple[str, str], list[tuple[object, object]]] = {
+    ("server", "host"): [
+        ("localhost", "localhost"),
+        ("LOCALHOST", "localhost"),
+        ("127.0.0.2", "127.0.0.2"),
+        ("::1", "::1"),
+        ("[::1]", "::1"),
+    ],
+    ("server", "port"): [(0, 0), (65535, 65535)],
+    ("server", "public_url"): [
+        ("", ""),
+        ("https://mcp.example.com", "https://mcp.example.com"),
+        ("HTTPS://MCP.Example.COM/", "https://mcp.example.com"),
+        ("https://mcp.example.com:443", "https://mcp.example.com"),
+        ("https://mcp.example.com:8443/", "https://mcp.example.com:8443"),
+        ("http://localhost:8080", "http://localhost:8080"),
+        ("http://[0:0:0:0:0:0:0:1]:80", "http://[::1]"),
+        ("https://192.0.2.1", "https://192.0.2.1"),
+        ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
+    ],
+    ("server", "allowed_origins"): [
+        ([], ()),
+        (
+            ["https://App.Example.com/", "http://localhost:6274"],
+            ("https://app.example.com", "http://localhost:6274"),
+        ),
+        (["vscode-webview://abc"], ("vscode-webview://abc",)),
+    ],
+    ("server", "trusted_proxies"): [
+        (["10.0.0.0/8", "::1", "192.0.2.1"], (NETWORK("10.0.0.0/8"), NETWORK("::1"), NETWORK("192.0.2.1")))
+    ],
+    ("server", "tls_certificate"): [("", None)],
+    ("server", "tls_private_key"): [("", None)],
+    ("server", "shutdown_grace"): [*DURATION, (0, 0.0)],
+    ("tokens", "access_token_lifetime"): DURATION,
+    ("tokens", "refresh_token_lifetime"): DURATION,
+    ("tokens", "authorization_code_lifetime"): DURATION,
+    ("tokens", "refresh_grace"): [*DURATION, ("0s", 0.0)],
+    ("store", "path"): [("", None), ("x.state", HERE / "x.state"), ("/tmp/x", Path("/tmp/x"))],
+    ("store", "snapshot_interval"): DURATION,
+    ("store", "durability"): [("always", "always"), ("interval", "interval")],
+    ("registration", "enabled"): [(True, True), (False, False)],
+    ("registration", "max_unused"): [(1, 1)],
+    ("registration", "rate_per_minute"): [(1, 1)],
+    ("login", "session_lifetime"): DURATION,
+    ("login", "bcrypt_threads"): [(1, 1), (64, 64)],
+    ("users", "username"): [("a", "a"), ("x" * 128, "x" * 128), ("Renée O'Neil", "Renée O'Neil")],
+    ("users", "scopes"): [(["mcp"], ("mcp",)), (["a:b", "c/d"], ("a:b", "c/d"))],
+    ("users", "name"): [("", ""), ("Ada Lovelace", "Ada Lovelace")],
+    ("clients", "client_id"): [("x", "x"), ("https://app.example.com/~a", "https://app.example.com/~a")],
+    ("clients", "client_secret"): [("12345678", "12345678"), ("with a space", "with a space")],
+    ("clients", "client_name"): [("", "app"), ("My client", "My client")],
+    ("clients", "redirect_uris"): [
+        ([], ()),
+        (
+            [
+                "https://myapp.com/callback",
+                "http://127.0.0.1/callback",
+                "http://localhost:8787/callback?x=1",
+                "http://[::1]/",
+                "com.example.app:/callback",
+                "cursor://anysphere.cursor-mcp/oauth/callback",
+                "vscode://x/y",
+            ],
+            (
+                "https://myapp.com/callback",
+                "http://127.0.0.1/callback",
+                "http://localhost:8787/callback?x=1",
+                "http://[::1]/",
+                "com.example.app:/callback",
+                "cursor://anysphere.cursor-mcp/oauth/callback",
+                "vscode://x/y",
+            ),
+        ),
+    ],
+    ("clients", "token_endpoint_auth_method"): [
+        ("client_secret_basic", "client_secret_basic"),
+        ("client_secret_post", "client_secret_post"),
+    ],
+    ("clients", "grant_types"): [(["authorization_code"], ("authorization_code",))],
+    ("clients", "scope"): [("mcp", ("mcp",)), ("a b  a", ("a", "b")), ("", None)],
+    ("clients", "client_uri"): [("https://app.example.com/x", "https://app.example.com/x"), ("", None)],
+    ("mcp", "path"): [("/mcp", "/mcp"), ("/a/b-c.d_e~f", "/a/b-c.d_e~f"), ("/tokens", "/tokens")],
+    ("mcp", "name"): [("My tools", "My tools")],
+    ("mcp", "app"): [("", ""), ("tools:mcp", "tools:mcp"), ("a.b:c.d", "a.b:c.d")],
+    ("mcp", "scope"): [("tools", "tools")],
+    ("mcp", "max_body"): [
+        ("4MiB", 4194304),
+        ("512KiB", 524288),
+        ("1GiB", 2**30),
+        (1024, 1024),
+        ("2000B", 2000),
+    ],
+    ("mcp", "tool_timeout"): [*DURATION, (0, None), ("off", None), ("0s", None)],
+    ("mcp", "tool_threads"): [(1, 1)],
+    ("mcp", "keep_alive"): DURATION,
+}
+
+INVALID: dict[tuple[str, str], list[object]] = {
+    ("server", "host"): [
+        "",
+        "http://localhost",
+        "localhost:8080",
+        "a b",
+        "300.1.1.1",
+        "a..b",
+        "bücher",
+        *NOT_WORD,
+    ],
+    ("server", "port"): [-1, 65536, True, "8080", 80.5, []],
+    ("server", "public_url"): [
+        "mcp.example.com",
+        "http://mcp.example.com",
+        "ftp://mcp.example.com",
+        "https://",
+        "https://mcp.example.com/path",
+        "https://mcp.example.com/?",
+        "https://mcp.example.com?x=1",
+        "https://mcp.example.com#",
+        "https://mcp.example.com/#x",
+        "https://user@mcp.example.com",
+        "https://user:pw@mcp.example.com",
+        "https://mcp.example.com:0",
+        "https://mcp.example.com:",
+        "https://mcp.example.com:99999",
+        "https://mcp.example.com:x",
+        "https://mcp example.com",
+        " https://mcp.example.com",
+        "https://mcp.example.com\n",
+        "https://bücher.example",
+        "https://[::1",
+        "https://0.0.0.0",
+        "https://1.2.3",
+        "https://a\\b",
+        *NOT_WORD,
+    ],
+    ("server", "allowed_origins"): [
+        ["*"],
+        ["null"],
+        ["https://a/b"],
+        ["a"],
+        ["https://u:p@a"],
+        [1],
+        [""],
+        "x",
+        True,
+    ],
+    ("server", "trusted_proxies"): [["10.0.0.1/8"], ["localhost"], [1], [""], "10.0.0.1", 1],
+    ("server", "tls_certificate"): ["a\0b", *NOT_WORD],
+    ("server", "tls_private_key"): ["a\0b", *NOT_WORD],
+    ("server", "shutdown_grace"): [-1, "1", True, 1.5],
+    ("tokens", "access_token_lifetime"): [*NO_DURATION, *NOT_WORD[:1], *NOT_WORD[2:]],
+    ("tokens", "refresh_token_lifetime"): [*NO_DURATION, 1.5],
+    ("tokens", "authorization_code_lifetime"): [*NO_DURATION, 1.5],
+    ("tokens", "refresh_grace"): [-1, "1", True, 1.5],
+    ("store", "path"): ["a\0b", "no/such/folder/x", ".", *NOT_WORD],
+    ("store", "snapshot_interval"): [*NO_DURATION, 1.5],
+    ("store", "durability"): ["", "Always", "never", *NOT_WORD],
+    ("registration", "enabled"): ["true", 1, 0, []],
+    ("registration", "max_unused"): [0, -1, True, "1", 1.0, 10**20],
+    ("registration", "rate_per_minute"): [0, -1, True, "1", 1.0],
+    ("login", "session_lifetime"): [*NO_DURATION, 1.5],
+    ("login", "bcrypt_threads"): [0, 65, True, "2"],
+    ("users", "username"): ["", "x" * 129, "a\nb", "a\0", "a\u202eb", " a", *NOT_WORD],
+    ("users", "password"): ["", "x" * 73, "a\0b", *NOT_WORD],
+    ("users", "password_hash"): ["", "password", "$2b$12$short", *NOT_WORD],
+    ("users", "scopes"): [[], [""], ["a b"], ['a"'], ["ä"], [1], "mcp", True, {}],
+    ("users", "name"): ["a\nb", "x" * 129, *NOT_WORD],
+    ("clients", "client_id"): ["", "a b", "ä", "x" * 257, "a\n", *NOT_WORD],
+    ("clients", "client_secret"): ["", "1234567", "x" * 513, "pässword1", "12345678\n", *NOT_WORD],
+    ("clients", "client_name"): ["a\nb", "x" * 129, *NOT_WORD],
+    ("clients", "redirect_uris"): [
+        ["http://myapp.com/callback"],
+        ["http://localhost.evil.example/"],
+        ["http://app.localhost/"],
+        ["https://a/#"],
+        ["https://a/#x"],
+        ["https://user@a/"],
+        ["https://user:pw@a/"],
+        ["https:///callback"],
+        ["https:callback"],
+        ["https://a b/"],
+        ["https://a\\@b/"],
+        ["https://*.example.com/"],
+        ["https://a:0/"],
+        ["https://a:x/"],
+        ["https://[::1/"],
+        ["/callback"],
+        ["callback"],
+        ["//a/callback"],
+        [""],
+        ["javascript:alert(1)"],
+        ["JavaScript:alert(1)"],
+        ["data:text/html,x"],
+        ["file:///etc/passwd"],
+        ["vbscript:x"],
+        ["blob:https://a/b"],
+        ["about:blank"],
+        ["myapp:/callback"],
+        ["https://a/" + "x" * 2048],
+        [1],
+        "https://a/",
+        True,
+    ],
+    ("clients", "token_endpoint_auth_method"): ["", "none", "private_key_jwt", *NOT_WORD],
+    ("clients", "grant_types"): [
+        [],
+        ["refresh_token"],
+        ["implicit"],
+        ["password"],
+        "authorization_code",
+        [1],
+    ],
+    ("clients", "scope"): ['"', "ä", "a\tb", ["mcp"], 1],
+    ("clients", "client_uri"): [
+        "javascript:alert(1)",
+        "app",
+        "https://",
+        "https://u@a/",
+        "https://a b/",
+        1,
+        [],
+    ],
+    ("mcp", "path"): [
+        "",
+        "/",
+        "mcp",
+        "/mcp/",
+        "//mcp",
+        "/a//b",
+        "/a/../b",
+        "/a b",
+        "/a%2fb",
+        "/mcp?x",
+        "/mcp#x",
+        "/token",
+        "/authorize",
+        "/register/x",
+        "/login",
+        "/static/x",
+        "/metrics",
+        "/healthz",
+        "/account",
+        "/.well-known/x",
+        "/a/.well-known/x",
+        *NOT_WORD,
+    ],
+    ("mcp", "name"): ["", "a\nb", "x" * 129, *NOT_WORD],
+    ("mcp", "app"): [
+        "tools",
+        "tools:",
+        ":mcp",
+        "a:b:c",
+        "a b:c",
+        "../a:b",
+        "a.:b",
+        "a:class",
+        1,
+    ],
+    ("mcp", "scope"): ["", "a b", "ä", 1],
+    ("mcp", "max_body"): [0, -1, 1023, 2**30 + 1, "4MB", "4", "", "MiB", True, 1.5],
+    ("mcp", "tool_timeout"): [-1, "never", True, 1.5],
+    ("mcp", "tool_threads"): [0, 1025, True, "8"],
+    ("mcp", "keep_alive"): [*NO_DURATION, 1.5],
+}
+
+DEFAULTS = {
+    "server": ("127.0.0.1", 8080, "", (), (), None, None, 10.0),
+    "tokens": (3600.0, 2592000.0, 60.0, 30.0),
+    "store": (HERE / "omnitornado.state", 60.0, "always"),
+    "registration": (True, 1000, 60),
+    "login": (43200.0, 2),
+    "mcp": ("/mcp", "omnitornado", "", "mcp", 4194304, 60.0, 8, 15.0),
+}
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "written", "expected"),
+    [(*place, written, expected) for place, pairs in VALID.items() for written, expected in pairs],
+)
+def test_a_key_takes_a_valid_value(section: str, key: str, written: object, expected: object) -> None:
+    """Our choice: the configuration's contract."""
+    value = read(build(section, **{key: written}), section, key)
+    assert value == expected
+    assert type(value) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "written"),
+    [(*place, written) for place, values in INVALID.items() for written in values],
+)
+def test_a_key_refuses_a_wrong_type_or_an_impossible_value(section: str, key: str, written: object) -> None:
+    """Our choice: refused at start, with key and reason."""
+    with pytest.raises(ConfigError) as refused:
+        build(section, **{key: written})
+    place = f"[[{section}]] number 1, {key}" if section in ARRAYS else f"[{section}] {key}"
+    assert str(refused.value).startswith(f"<python>: {place}: ")
+    assert refused.value.reason
+    assert str(refused.value).isprintable()
+
+
+def test_every_key_has_valid_and_invalid_examples_here() -> None:
+    """Our choice: a new key comes with its table of tests."""
+    keys = {(section.name, name) for section in SECTIONS for name in section.keys}
+    assert set(INVALID) == keys
+    assert set(VALID) == keys - {("users", "password"), ("users", "password_hash")}
+
+
+@pytest.mark.parametrize("section", DEFAULTS)
+def test_keys_that_are_left_out_have_their_defaults(section: str) -> None:
+    """Our choice: the configuration's contract."""
+    settings = getattr(build_config({}, folder=HERE), section)
+    values = tuple(getattr(settings, name) for name in settings.__struct_fields__)
+    assert values == DEFAULTS[section]
+
+
+def test_an_empty_configuration_has_no_users_and_no_clients() -> None:
+    """Our choice: an application that checks passwords itself names none."""
+    config = build_config({}, folder=HERE)
+    assert (config.users, config.clients, config.folder, config.source) == ((), (), HERE, "<python>")
+
+
+def test_every_default_is_valid_and_every_key_has_help() -> None:
+    """Our choice: help, default and kind stand in one place."""
+    for section in SECTIONS:
+        for name, key in section.keys.items():
+            assert key.help.endswith("."), name
+            if isinstance(key.default, str | int | list):
+                key.kind.parse(key.default)
+            elif name != "password":
+                assert key.example is not None or key.secret, name
+
+
+def test_every_field_is_a_key_or_says_what_it_derives_from() -> None:
+    """Our choice: nothing in the settings that the file can't say, but for what follows from it."""
+    derived = {
+        (section.name, field)
+        for section in SECTIONS
+        for field in typing.get_type_hints(section.settings)
+        if field not in section.keys
+    }
+    assert derived == {("clients", "either_secret_method")}
+
+
+@pytest.mark.parametrize("key", ["username", "client_id"])
+def test_a_key_without_a_default_is_needed(key: str) -> None:
+    """Our choice: reported at the table that lacks it."""
+    section = "users" if key == "username" else "clients"
+    table = {name: value for name, value in ARRAYS[section].items() if name != key}
+    with pytest.raises(ConfigError, match=rf"\[\[{section}\]\] number 1, {key}: needed"):
+        build_config({section: [table]}, folder=HERE)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("localhost", True),
+        ("LocalHost", True),
+        ("localhost.", True),
+        ("app.localhost", True),
+        ("127.0.0.1", True),
+        ("127.255.255.254", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("0:0:0:0:0:0:0:1", True),
+        ("::ffff:127.0.0.1", True),
+        ("", False),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("10.0.0.1", False),
+        ("128.0.0.1", False),
+        ("::ffff:10.0.0.1", False),
+        ("localhost.example.com", False),
+        ("notlocalhost", False),
+        ("127.0.0.1.example.com", False),
+        ("127.1", False),
+        ("example.com", False),
+    ],
+)
+def test_loopback_hosts_are_this_machine_alone(host: str, expected: bool) -> None:
+    """Required by RFC 1122 §3.2.1.3 (127/8), RFC 4291 §2.5.3 (::1) and RFC 6761 §6.3 (localhost)."""
+    assert is_loopback_host(host) is expected
