@@ -7,9 +7,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from omnitornado.mcp.context import Context
-from omnitornado.mcp.server import MCPServer
-from omnitornado.mcp.tools import ToolAnnotations, ToolError
+from omnitornado import Context, MCPServer, ToolError
+from omnitornado.mcp.tools import ToolAnnotations
 
 mcp = MCPServer(
     "example",

@@ -277,7 +277,7 @@ INVALID: dict[tuple[str, str], list[object]] = {
         "/authorize",
         "/register/x",
         "/login",
-        "/static/x",
+        "/omnitornado/x",
         "/metrics",
         "/healthz",
         "/account",

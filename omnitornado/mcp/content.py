@@ -101,7 +101,7 @@ class EmbeddedResource(Content, frozen=True):
         if self.mime_type is not None:
             resource["mimeType"] = self.mime_type
         if isinstance(self.content, str):
-            resource["text"] = build_text(self.content)["text"]
+            resource["text"] = clean_text(self.content)
         else:
             resource["blob"] = _build_base64(self.content)
         return {"type": "resource", "resource": resource}
@@ -111,11 +111,14 @@ def _build_base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
+def clean_text(text: str) -> str:
+    """The text as it can be sent: a lone surrogate has no UTF-8 form and becomes a question mark."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
 def build_text(text: str) -> Json:
-    """A text block. A lone surrogate has no UTF-8 form and becomes a question mark."""
-    if not text.isascii():
-        text = text.encode("utf-8", "replace").decode("utf-8")
-    return {"type": "text", "text": text}
+    """A text block."""
+    return {"type": "text", "text": clean_text(text)}
 
 
 def build_blocks(value: Any) -> list[Json]:

@@ -2,10 +2,14 @@
 as the author of a tool sees them.
 """
 
+import contextlib
 import math
 from collections.abc import Awaitable, Generator
 from typing import Any, Protocol
 
+import msgspec
+
+from omnitornado.mcp.content import clean_text
 from omnitornado.mcp.jsonrpc import Json, RequestId, build_notification
 from omnitornado.mcp.log_levels import LOG_LEVELS, is_logged
 from omnitornado.mcp.principal import Principal
@@ -114,7 +118,7 @@ class Context:
         if total is not None and math.isfinite(total):
             params["total"] = total
         if message is not None:
-            params["message"] = message
+            params["message"] = clean_text(message)
         return self._delivery.deliver(build_notification("notifications/progress", params))
 
     def log(self, level: str, message: Any, logger: str | None = None) -> Awaitable[None]:
@@ -122,7 +126,7 @@ class Context:
 
         Args:
             level: debug, info, notice, warning, error, critical, alert or emergency.
-            message: text, or anything with a JSON form. Never a secret.
+            message: text, or anything with a JSON form (else its `str`). Never a secret.
             logger: a name for what speaks.
 
         Raises:
@@ -134,7 +138,14 @@ class Context:
         self._delivery.check_alive()
         if not is_logged(level, self._log_level):
             return DELIVERED
-        params: Json = {"level": level, "data": message}
+        params: Json = {"level": level, "data": _build_data(message)}
         if logger is not None:
-            params["logger"] = logger
+            params["logger"] = clean_text(logger)
         return self._delivery.deliver(build_notification("notifications/message", params))
+
+
+def _build_data(message: Any) -> Any:
+    """Must not break the stream that carries it: what has no JSON form is shown as Python shows it."""
+    with contextlib.suppress(ValueError, RecursionError):  # a lone surrogate, a circle
+        return msgspec.Raw(msgspec.json.encode(message, enc_hook=str))
+    return ascii(message)

@@ -165,7 +165,7 @@ class Endpoint:
             self._hub.close_all()
 
     async def close(self) -> None:
-        """Stop serving: what `end_streams` does, and calls still in flight are answered that the server stops."""
+        """Stop serving: as `end_streams`, and calls still in flight are answered that the server stops."""
         await self.end_streams()
         self._runner.close()
 

@@ -54,6 +54,7 @@ class Engine:
         self.journal = journal
         self.clock = clock
         self._snapshots = snapshots
+        self._starts_behind = snapshots is not None and snapshots.is_behind
         self._resources = resources
         self._snapshot_interval = snapshot_interval
         self._tasks: list[asyncio.Task[None]] = []
@@ -93,12 +94,12 @@ class Engine:
             looked_at = self.state.sweep(self.clock())
             await asyncio.sleep(0)
 
-    async def save_snapshot(self) -> bool:
+    async def save_snapshot(self, *, final: bool = False) -> bool:
         """Write a snapshot now. False, and logged, where that failed: the journals have it all."""
         if self._snapshots is None:
             return True
         try:
-            await self._snapshots.write()
+            await self._snapshots.write(final=final)
         except SnapshotStoppedError:
             return False
         except Exception as error:
@@ -115,8 +116,7 @@ class Engine:
             if self._tasks:
                 await self._stop_tasks()
             if self._snapshots is not None and self.journal.failure is None and self._tasks:
-                self._snapshots.resume()
-                await self.save_snapshot()
+                await self.save_snapshot(final=True)
             await self.journal.close()
         finally:
             self._resources.close()
@@ -142,8 +142,9 @@ class Engine:
             await self.sweep()
 
     async def _write_snapshots(self) -> None:
-        # At once after a crash: what stands in the journals then starts over as one file known to be whole.
-        await self.save_snapshot()
+        if self._starts_behind:
+            # After a crash: what stands in the journals starts over as one file known to be whole.
+            await self.save_snapshot()
         while not await self._is_stopped_within(self._snapshot_interval):
             if self.journal.failure is not None:
                 return

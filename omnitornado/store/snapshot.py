@@ -71,14 +71,12 @@ class SnapshotWriter:
         """Give up the one being written."""
         self._stopping = True
 
-    def resume(self) -> None:
-        """Let the final one be written."""
-        self._stopping = False
-
-    async def write(self) -> None:
+    async def write(self, *, final: bool = False) -> None:
         """Write one, unless the last still says all there is. Raises what went wrong, with nothing lost."""
         async with self._turn:
-            if self._is_current():
+            if final:  # the one that was stopped has given up by now
+                self._stopping = False
+            if self.written_at is not None and not self.is_behind:
                 return
             generation = await self._journal.rotate()
             await self._write_temporary(generation)
@@ -88,9 +86,10 @@ class SnapshotWriter:
                 if old < generation:
                     await self._run(self._files.remove, self._layout.build_journal(old))
 
-    def _is_current(self) -> bool:
-        journal = self._journal
-        return self.written_at is not None and journal.is_empty and journal.generation == self._covered
+    @property
+    def is_behind(self) -> bool:
+        """Whether the journals say more than the snapshot does."""
+        return not self._journal.is_empty or self._journal.generation != self._covered
 
     async def _write_temporary(self, generation: int) -> None:
         fd = await self._run(self._files.create, self._layout.temporary)

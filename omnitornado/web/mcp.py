@@ -209,7 +209,7 @@ class McpHandler(BaseHandler):
     # Errors
 
     def write_failure(self, status: int, error: BaseException | None) -> None:
-        """A JSON-RPC error without an id, with the challenge where a token is what is missing."""
+        """A JSON-RPC error of no request, with the challenge where a token is what is missing."""
         if self._is_streaming:
             self.finish()
             return
@@ -222,7 +222,8 @@ class McpHandler(BaseHandler):
         elif status >= 500 and status != 503:
             message = f"Internal error, reference {self.request_id}"
         code = INTERNAL_ERROR if status >= 500 else INVALID_REQUEST
-        self.write_json({"jsonrpc": "2.0", "error": {"code": code, "message": message}}, status=status)
+        failure = {"code": code, "message": message}
+        self.write_json({"jsonrpc": "2.0", "id": None, "error": failure}, status=status)
         self.finish()
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:

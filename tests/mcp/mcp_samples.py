@@ -198,8 +198,8 @@ def run(
 ) -> list[str]:
     """Run a scenario against an endpoint on an in-memory store.
 
-    Warnings and errors in the log are a failure unless `logged` says how many are expected (None: any number).
-    Returns them.
+    Warnings and errors in the log are a failure unless `logged` says how many are expected (None: any
+    number). Returns them.
     """
     served = server or MCPServer("test", version="1.2")
     log, remember = logging.getLogger("omnitornado"), _Remember()

@@ -138,6 +138,34 @@ def test_a_broken_stream_does_not_break_the_tool() -> None:
     run(scenario, server)
 
 
+def test_anything_can_be_logged_and_told() -> None:
+    """Our choice: what has no JSON form must not break the stream for what follows."""
+    server = MCPServer("s")
+
+    @server.tool()
+    async def chatty(context: Context) -> str:
+        circle: list[Any] = []
+        circle.append(circle)
+        for data in ("a\ud800", ValueError("v"), circle, {"a": 1}):
+            await context.log("info", data, "l\ud800")
+        await context.progress(1, message="m\ud800")
+        return "done"
+
+    async def scenario(wire: Wire) -> None:
+        sent = (await wire.call("chatty", version=HANDSHAKE[-1], token=0)).sent
+        assert [message["params"].get("data") for message in sent] == [
+            "'a\\ud800'",
+            "v",
+            "[[...]]",
+            {"a": 1},
+            None,
+        ]
+        assert sent[0]["params"]["logger"] == "l?"
+        assert sent[-1]["params"]["message"] == "m?"
+
+    run(scenario, server)
+
+
 def test_an_unknown_log_level_is_the_authors_mistake() -> None:
     """Our choice."""
     server = MCPServer("s")
@@ -522,7 +550,7 @@ def test_the_scopes_a_message_needs_can_be_asked_for() -> None:
 
 
 def test_ids_in_use_may_be_used_again() -> None:
-    """Our choice: a client that reconnected counts from the start; the newest holder of an id is cancelled."""
+    """Our choice: a client that reconnects counts from the start; an id's newest holder is cancelled."""
     server, _ = build_waiting_server()
 
     async def scenario(wire: Wire) -> None:

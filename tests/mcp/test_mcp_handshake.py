@@ -46,7 +46,7 @@ def build_server() -> MCPServer:
     [*zip(HANDSHAKE, HANDSHAKE, strict=True), ("2024-11-05", "2025-11-25"), (STATELESS, "2025-11-25")],
 )
 def test_initialize_negotiates_and_opens_a_session(asked: str, given: str) -> None:
-    """Required by MCP 2025-11-25 basic/lifecycle (Initialization) and basic/transports (Session Management)."""
+    """Required by MCP 2025-11-25 basic/lifecycle (Initialization), basic/transports (Session Management)."""
 
     async def scenario(wire: Wire) -> None:
         params = {"protocolVersion": asked, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
@@ -188,7 +188,7 @@ def test_a_session_belongs_to_its_path() -> None:
 
 
 def test_a_session_survives_a_restart_of_the_server() -> None:
-    """Our choice: CLIENTS requirement; MCP lets a server end sessions at will."""
+    """Our choice: clients get stuck otherwise; MCP lets a server end sessions at will."""
 
     async def scenario(wire: Wire) -> None:
         store = EmbeddedStore.open(None)

@@ -187,7 +187,7 @@ class WatchedFiles(QuickFiles):
 
     def __init__(self) -> None:
         self.before: Callable[[], None] = lambda: None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def create(self, path: Path) -> int:
         with self._lock:

@@ -148,7 +148,7 @@ def test_the_statistics_say_how_much_there_is(tmp_path: Path) -> None:
             await register(store, "a", "b")
             before = store.stats()
             assert before.records["client"] == 2
-            assert before.journal_bytes == (tmp_path / "state.journal.2").stat().st_size
+            assert before.journal_bytes == (tmp_path / "state.journal.1").stat().st_size
             clock.now += 5
             await store.save_snapshot()
             assert store.stats().snapshot_at == clock.now

@@ -231,6 +231,7 @@ def test_a_snapshot_taken_while_transitions_go_on_converges(tmp_path: Path) -> N
             work = [asyncio.create_task(_work(store, f"p{number}", rng, done)) for number in range(40)]
             while not all(task.done() for task in work):
                 assert await store.save_snapshot()
+                await asyncio.sleep(0)
             await asyncio.gather(*work)
             files.before = lambda: None
             expected = dump(store)
