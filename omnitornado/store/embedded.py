@@ -15,7 +15,7 @@ What is promised, and its worst case:
   told. Whether what was being written is there after a restart is not known; nobody was told that it was.
 - A snapshot that fails loses nothing: the journals are kept until one succeeds.
 - Time is the caller's `now`; the store's own clock sweeps, caps, decides what a load leaves out, and stands
-  in where a method has no `now`. A record stays up to a minute or so after its end, but is never given out then.
+  in where a method has no `now`. A record may stay a minute or so past its end, but is never given out then.
 - A damaged file: an unfinished write at the very end of the last journal is cut off and reported. Damage that
   hits the very last frame alone can't be told from that. All other damage refuses to start.
 - One process has the files, under a lock; all are readable by their owner alone.

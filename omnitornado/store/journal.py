@@ -140,7 +140,7 @@ class Journal:
         The turn keeps rounds out meanwhile, so that the file left behind is whole before the next one exists.
         """
         async with self._turn:
-            self._check_failure()
+            self.check()
             generation = self.generation + 1
             fd = await self._loop.run_in_executor(
                 self._executor, create_journal, self._layout, self._files, generation

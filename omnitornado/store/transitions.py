@@ -26,7 +26,7 @@ from omnitornado.store.records import (
 )
 
 
-class StoreUnavailable(Exception):
+class StoreUnavailable(Exception):  # noqa: N818 - it reads as what happened
     """The disk (or the engine) did not take the change; nothing was promised."""
 
 

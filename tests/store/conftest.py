@@ -1,4 +1,4 @@
-"""Fixtures of the store's tests: the engines the contract runs against, and no unexpected warning in the log."""
+"""Fixtures of the store's tests: the engines the contract is run against, and no unexpected warning."""
 
 import asyncio
 import logging
@@ -30,7 +30,9 @@ SMALL = Limits(
 
 
 @asynccontextmanager
-async def _open_embedded(clock: Clock, limits: Limits, *, path: Path | None, interval: bool) -> AsyncIterator[Store]:
+async def _open_embedded(
+    clock: Clock, limits: Limits, *, path: Path | None, interval: bool
+) -> AsyncIterator[Store]:
     store = EmbeddedStore.open(
         path,
         durability="interval" if interval else "always",
@@ -53,7 +55,7 @@ def factory(request: pytest.FixtureRequest, tmp_path: Path) -> StoreFactory:
     return partial(_open_embedded, path=path, interval=request.param == "interval")
 
 
-@pytest.fixture()
+@pytest.fixture
 def run(factory: StoreFactory) -> Run:
     """Runs a scenario with an empty store whose caps are all three, and its clock."""
 

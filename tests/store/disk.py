@@ -9,7 +9,7 @@ from omnitornado.store.embedded import EmbeddedStore
 from omnitornado.store.files import Files
 from omnitornado.store.memory import State
 
-from .samples import Clock, QuickFiles, build_client
+from .samples import Clock, FaultyFiles, QuickFiles, build_client
 
 
 @asynccontextmanager
@@ -21,6 +21,8 @@ async def opened(
     try:
         yield store
     finally:
+        if isinstance(files, FaultyFiles):
+            files.gate.set()  # a test that failed while it was closed must end all the same
         await store.close()
 
 

@@ -84,7 +84,8 @@ def build_grant(name: str = "grant-1", **changed: Any) -> Grant:
 
 
 def build_access(grant: Grant, **changed: Any) -> AccessToken:
-    return AccessToken(**{"grant_id": grant.grant_id, "expires_at": START + 3600} | changed)
+    members: dict[str, Any] = {"grant_id": grant.grant_id, "expires_at": START + 3600}
+    return AccessToken(**members | changed)
 
 
 def build_successor(name: str, *, expires_at: float = START + 90_000) -> RefreshSuccessor:
@@ -137,7 +138,8 @@ def build_mcp_session(**changed: Any) -> McpSession:
 
 
 def build_address(**changed: Any) -> KnownAddress:
-    return KnownAddress(**{"username": "ada", "expires_at": START + 86_400} | changed)
+    members: dict[str, Any] = {"username": "ada", "expires_at": START + 86_400}
+    return KnownAddress(**members | changed)
 
 
 class QuickFiles(Files):
@@ -183,30 +185,31 @@ class FaultyFiles(Files):
 
 
 class WatchedFiles(QuickFiles):
-    """Calls `before` ahead of every change to a file, as if that was the moment the process is killed."""
+    """Calls `before` ahead of every change to a file, as if that was the moment the process is killed. Who
+    holds `turn` sees no change half made."""
 
     def __init__(self) -> None:
         self.before: Callable[[], None] = lambda: None
-        self._lock = threading.RLock()
+        self.turn = threading.RLock()
 
     def create(self, path: Path) -> int:
-        with self._lock:
+        with self.turn:
             self.before()
             return super().create(path)
 
     def write(self, fd: int, data: bytes) -> None:
-        with self._lock:
+        with self.turn:
             self.before()
             super().write(fd, data)
 
     def replace(self, source: Path, target: Path) -> None:
-        with self._lock:
+        with self.turn:
             self.before()
             super().replace(source, target)
             self.before()
 
     def remove(self, path: Path) -> None:
-        with self._lock:
+        with self.turn:
             self.before()
             super().remove(path)
 

@@ -16,6 +16,7 @@ from .samples import (
     START,
     Clock,
     FaultyFiles,
+    WatchedFiles,
     build_access,
     build_client,
     build_code,
@@ -26,7 +27,7 @@ from .samples import (
 )
 
 
-@pytest.fixture()
+@pytest.fixture
 def journal(tmp_path: Path) -> Path:
     """A journal as a killed process leaves it: three registrations, a frame each, and no snapshot."""
 
@@ -56,7 +57,9 @@ def test_what_was_answered_is_there_after_a_kill(journal: Path) -> None:
     assert set(load(_state(journal))["client"]) == {"a", "b", "c"}
 
 
-def test_a_last_record_cut_short_at_any_byte_is_cut_off_and_reported(journal: Path, warnings: list[str]) -> None:
+def test_a_last_record_cut_short_at_any_byte_is_cut_off_and_reported(
+    journal: Path, warnings: list[str]
+) -> None:
     """Our choice: a truncated tail loads."""
     *_, last, end = _find_frames(journal)
     whole = journal.read_bytes()
@@ -95,9 +98,11 @@ def test_the_journal_goes_on_where_a_tail_was_cut_off(journal: Path, warnings: l
     journal.write_bytes(journal.read_bytes()[:-1])
 
     async def scenario() -> None:
-        async with opened(_state(journal)) as store:
+        files = WatchedFiles()
+        async with opened(_state(journal), files=files) as store:
             await register(store, "d")
-            copy_files(_state(journal), journal.parent.parent / "again")
+            with files.turn:
+                copy_files(_state(journal), journal.parent.parent / "again")
 
     asyncio.run(scenario())
     warnings.clear()
@@ -121,7 +126,7 @@ def test_a_record_that_is_missing_in_the_middle_refuses(journal: Path) -> None:
     first, second, third, _ = _find_frames(journal)
     whole = journal.read_bytes()
     journal.write_bytes(whole[:first] + whole[second:third] + whole[third:])
-    with pytest.raises(StoreDamaged, match="record 1 .*number 2 stands in its place"):
+    with pytest.raises(StoreDamaged, match=r"record 1 .*number 2 stands in its place"):
         load(_state(journal))
 
 
@@ -172,10 +177,15 @@ def _append_wrong_key(journal: Path) -> None:
         (_skip_generation, "state.journal.3: is missing, while journal 4 is there"),
         (_append_unknown, "state.journal.2: record 4: no table is called 'new'"),
         (_append_wrong_key, "state.journal.2: record 4: a key of table 'grant' has the wrong type"),
-        (lambda journal: _state(journal).unlink(), "state: is missing, while journal 2 that follows it is there"),
+        (
+            lambda journal: _state(journal).unlink(),
+            "state: is missing, while journal 2 that follows it is there",
+        ),
     ],
 )
-def test_a_chain_that_is_not_whole_refuses(journal: Path, damage: Callable[[Path], None], reason: str) -> None:
+def test_a_chain_that_is_not_whole_refuses(
+    journal: Path, damage: Callable[[Path], None], reason: str
+) -> None:
     """Our choice: rather not start than start with less than was promised."""
     damage(journal)
     with pytest.raises(StoreDamaged) as caught:
@@ -184,20 +194,22 @@ def test_a_chain_that_is_not_whole_refuses(journal: Path, damage: Callable[[Path
 
 
 @pytest.mark.parametrize("name", ["state", "state.journal.2"])
-def test_a_file_in_a_newer_format_refuses(
-    journal: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_in_a_newer_format_refuses(journal: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Our choice."""
     file = journal.with_name(name)
     magic, rest = file.read_bytes()[:8], file.read_bytes()[HEADER_SIZE:]
     with monkeypatch.context() as newer:
         newer.setattr("omnitornado.store.framing.FORMAT_VERSION", 2)
         file.write_bytes(build_header(magic, 2) + rest)
-    with pytest.raises(StoreDamaged, match="record 0: written in format 2, newer than the 1 this version reads"):
+    with pytest.raises(
+        StoreDamaged, match="record 0: written in format 2, newer than the 1 this version reads"
+    ):
         load(_state(journal))
 
 
-def test_a_torn_tail_is_cut_off_even_where_an_empty_journal_follows(journal: Path, warnings: list[str]) -> None:
+def test_a_torn_tail_is_cut_off_even_where_an_empty_journal_follows(
+    journal: Path, warnings: list[str]
+) -> None:
     """Our choice: a switch to a new journal may fail half done, and the old one goes on."""
     journal.write_bytes(journal.read_bytes()[:-1])
     following = journal.with_name("state.journal.3")
@@ -246,7 +258,7 @@ def test_many_waiters_share_one_fsync(tmp_path: Path) -> None:
             files.entered.clear()
             before = files.fsyncs
             first = asyncio.create_task(register(store, "first"))
-            await asyncio.to_thread(files.entered.wait)
+            await asyncio.to_thread(files.entered.wait, 5)
             others = [asyncio.create_task(register(store, f"c{number}")) for number in range(50)]
             await _turn_over()
             assert not first.done()
@@ -342,7 +354,7 @@ def test_a_flush_that_fails_ends_every_promise(
                 await register(store, "lost")  # answered before it is on the disk: the interval's worst case
                 store._engine.journal._wake.set()  # type: ignore[union-attr]
                 while not failures:
-                    await asyncio.sleep(0)
+                    await _turn_over()
             waiting = await asyncio.gather(
                 *(register(store, f"c{number}") for number in range(3)), return_exceptions=True
             )
@@ -394,7 +406,7 @@ def test_transitions_before_the_start_and_after_the_end_are_refused(tmp_path: Pa
         async with opened(tmp_path / "state") as store:
             await register(store, "a")
         with pytest.raises(StoreUnavailable, match="closed"):
-            await register(store, "b")
+            await asyncio.wait_for(register(store, "b"), 5)
         await store.close()
 
     asyncio.run(scenario())

@@ -2,17 +2,20 @@
 
 import asyncio
 import random
+import threading
 from pathlib import Path
 
 import pytest
 
 from omnitornado.store.embedded import EmbeddedStore
 from omnitornado.store.errors import StoreDamaged
+from omnitornado.store.transitions import StoreUnavailable
 
 from .disk import dump, load, opened, register
 from .samples import (
     START,
     FaultyFiles,
+    QuickFiles,
     WatchedFiles,
     build_access,
     build_code,
@@ -74,11 +77,10 @@ def test_a_clean_stop_leaves_one_snapshot_and_an_empty_journal(tmp_path: Path) -
     async def scenario() -> None:
         async with opened(path) as store:
             await register(store, "a")
-        journals = [file for file in tmp_path.iterdir() if ".journal." in file.name]
-        assert [file.stat().st_size for file in journals] == [24]
-        assert set(load(path)["client"]) == {"a"}
 
     asyncio.run(scenario())
+    assert [file.stat().st_size for file in tmp_path.glob("*.journal.*")] == [24]
+    assert set(load(path)["client"]) == {"a"}
 
 
 @pytest.mark.parametrize("operation", ["create", "write", "fsync", "replace"])
@@ -184,6 +186,53 @@ def test_killed_at_any_step_of_a_snapshot_nothing_answered_is_lost(tmp_path: Pat
     asyncio.run(scenario())
 
 
+class _SplitFiles(QuickFiles):
+    """Holds the snapshot at its start, and fails writes to the journal when told to."""
+
+    def __init__(self) -> None:
+        self.failing = False
+        self.reached, self.gate = threading.Event(), threading.Event()
+        self._journal = -1
+
+    def create(self, path: Path) -> int:
+        fd = super().create(path)
+        if ".journal." in path.name:
+            self._journal = fd
+        else:
+            self.reached.set()
+            self.gate.wait()
+        return fd
+
+    def write(self, fd: int, data: bytes) -> None:
+        if self.failing and fd == self._journal:
+            raise OSError(5, "Input/output error")
+        super().write(fd, data)
+
+
+def test_a_snapshot_never_shows_a_change_that_the_journal_did_not_take(
+    tmp_path: Path, warnings: list[str]
+) -> None:
+    """Our choice: it may hold half of that change, and nothing is left to complete it."""
+    files = _SplitFiles()
+    path = tmp_path / "state"
+
+    async def scenario() -> None:
+        async with opened(path, files=files) as store:
+            await register(store, "a")
+            saving = asyncio.create_task(store.save_snapshot())
+            await asyncio.to_thread(files.reached.wait, 5)
+            files.failing = True
+            with pytest.raises(StoreUnavailable):
+                await register(store, "b")
+            files.gate.set()
+            assert not await saving
+        assert set(load(path)["client"]) == {"a"}
+
+    asyncio.run(scenario())
+    assert len(warnings) == 2
+    warnings.clear()
+
+
 async def _work(store: EmbeddedStore, name: str, rng: random.Random, done: dict[bytes, object]) -> None:
     """One client's life: a grant that is rotated again and again, and a session that moves on."""
     grant = build_grant(name, username=name)
@@ -212,7 +261,7 @@ async def _work(store: EmbeddedStore, name: str, rng: random.Random, done: dict[
 
 
 def test_a_snapshot_taken_while_transitions_go_on_converges(tmp_path: Path) -> None:
-    """Our choice: killed at any moment meanwhile, what is loaded has all that was answered, each of it whole."""
+    """Our choice: killed at any moment meanwhile, what is loaded has all that was answered, each whole."""
     files = WatchedFiles()
     path = tmp_path / "live" / "state"
     copies: list[tuple[Path, dict[bytes, object]]] = []
@@ -273,16 +322,24 @@ def test_closing_gives_up_a_snapshot_in_progress_and_writes_the_final_one(tmp_pa
 
 def test_after_a_crash_the_journals_become_a_snapshot_at_once(tmp_path: Path) -> None:
     """Our choice: what a dying system left starts over as one file known to be whole."""
+    written = threading.Event()
+    copy = tmp_path / "killed" / "state"
+
+    class NotingFiles(QuickFiles):
+        def replace(self, source: Path, target: Path) -> None:
+            super().replace(source, target)
+            if target == copy:
+                written.set()
 
     async def scenario() -> None:
         async with opened(tmp_path / "live" / "state") as store:
             await register(store, "a")
             await store.save_snapshot()
             await register(store, "b")
-            copy = copy_files(tmp_path / "live" / "state", tmp_path / "killed")
-        async with opened(copy, snapshot_interval=3600.0) as store:
-            while store.stats().journal_bytes > 24:
-                await asyncio.sleep(0)
+            copy_files(tmp_path / "live" / "state", tmp_path / "killed")
+        async with opened(copy, files=NotingFiles(), snapshot_interval=3600.0) as store:
+            await asyncio.to_thread(written.wait, 5)
+            assert store.stats().journal_bytes == 24
         assert set(load(copy)["client"]) == {"a", "b"}
 
     asyncio.run(scenario())

@@ -1,0 +1,271 @@
+"""What a store must answer, written as plainly as can be: one dictionary a kind, looked through each time.
+
+It keeps nothing on a disk and forgets nothing but what is past its time, so that a restart must make no
+difference.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from omnitornado.store.limits import Limits
+from omnitornado.store.records import (
+    AccessToken,
+    AuthorizationCode,
+    BrowserSession,
+    Client,
+    Consent,
+    Grant,
+    KnownAddress,
+    McpSession,
+    RedirectBinding,
+)
+from omnitornado.store.transitions import CodeOutcome, RefreshOutcome, RefreshSuccessor, Rotation
+
+T = TypeVar("T")
+change = msgspec.structs.replace
+
+
+class Model:
+    """Has the store's methods, without `async`."""
+
+    def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
+        self.limits = limits
+        self.clock = clock
+        self.clients: dict[str, Client] = {}
+        self.codes: dict[bytes, AuthorizationCode] = {}
+        self.grants: dict[bytes, Grant] = {}
+        self.access: dict[bytes, AccessToken] = {}
+        self.consents: dict[tuple[str, str, str], Consent] = {}
+        self.bindings: dict[str, RedirectBinding] = {}
+        self.sessions: dict[bytes, BrowserSession] = {}
+        self.mcp_sessions: dict[bytes, McpSession] = {}
+        self.addresses: dict[bytes, KnownAddress] = {}
+
+    @staticmethod
+    def _forget(records: dict[Any, Any], now: float) -> None:
+        for key, record in list(records.items()):
+            if record.expires_at is not None and record.expires_at <= now:
+                del records[key]
+
+    @staticmethod
+    def _trim(
+        records: dict[Any, T], mine: Callable[[T], bool], age: Callable[[T], float], limit: int
+    ) -> list[Any]:
+        """Make room for one more."""
+        keys = sorted((age(record), key) for key, record in records.items() if mine(record))
+        gone = [key for _, key in keys[: max(0, len(keys) + 1 - limit)]]
+        for key in gone:
+            del records[key]
+        return gone
+
+    def register_client(self, client: Client) -> tuple[str, ...]:
+        self._forget(self.clients, self.clock())
+        known = self.clients.pop(client.client_id, None)
+        if known is not None and known.used_at is not None:
+            client = change(client, used_at=known.used_at, expires_at=None)
+        gone = self._trim(
+            self.clients,
+            lambda one: one.used_at is None,
+            lambda one: one.issued_at,
+            self.limits.unused_clients,
+        )
+        self.clients[client.client_id] = client
+        return tuple(gone)
+
+    def find_client(self, client_id: str, *, now: float) -> Client | None:
+        self._forget(self.clients, now)
+        return self.clients.get(client_id)
+
+    def find_redirect_binding(self, client_id: str) -> RedirectBinding | None:
+        return self.bindings.get(client_id)
+
+    def issue_code(
+        self,
+        code_hash: bytes,
+        code: AuthorizationCode,
+        *,
+        bind_redirect: RedirectBinding | None = None,
+        remember: Consent | None = None,
+    ) -> bool:
+        if bind_redirect is not None:
+            bound = self.bindings.setdefault(bind_redirect.client_id, bind_redirect)
+            if bound.redirect_uri != bind_redirect.redirect_uri:
+                return False
+        self.codes[code_hash] = code
+        if remember is not None:
+            self._remember(remember)
+        return True
+
+    def _remember(self, new: Consent) -> None:
+        key = (new.username, new.client_id, new.redirect_uri)
+        before = self.consents.pop(key, None)
+        self._trim(
+            self.consents,
+            lambda one: one.username == new.username,
+            lambda one: one.granted_at,
+            self.limits.consents_per_person,
+        )
+        scope = tuple(dict.fromkeys((before.scope if before else ()) + new.scope))
+        self.consents[key] = change(new, scope=scope)
+
+    def find_code(self, code_hash: bytes, *, now: float) -> AuthorizationCode | None:
+        self._forget(self.codes, now)
+        return self.codes.get(code_hash)
+
+    def redeem_code(
+        self, code_hash: bytes, grant: Grant, access_hash: bytes, access: AccessToken, *, now: float
+    ) -> CodeOutcome:
+        code = self.find_code(code_hash, now=now)
+        if code is None:
+            return CodeOutcome.MISSING
+        if code.grant_id is not None:
+            self.grants.pop(code.grant_id, None)
+            return CodeOutcome.ALREADY_USED
+        self.codes[code_hash] = change(
+            code, grant_id=grant.grant_id, expires_at=max(code.expires_at, now + 600)
+        )
+        self._forget(self.grants, now)
+        self._trim(
+            self.grants,
+            lambda one: one.username == grant.username,
+            lambda one: one.last_used_at,
+            self.limits.grants_per_person,
+        )
+        self.grants[grant.grant_id] = grant
+        self.access[access_hash] = access
+        client = self.find_client(grant.client_id, now=now)
+        if client is not None and client.used_at is None:
+            self.clients[grant.client_id] = change(client, used_at=now, expires_at=None)
+        return CodeOutcome.REDEEMED
+
+    def find_grant(self, grant_id: bytes, *, now: float) -> Grant | None:
+        self._forget(self.grants, now)
+        return self.grants.get(grant_id)
+
+    def rotate_refresh(
+        self,
+        grant_id: bytes,
+        presented_hash: bytes,
+        successor: RefreshSuccessor,
+        access_hash: bytes,
+        access: AccessToken,
+        *,
+        client_id: str,
+        grace: float,
+        now: float,
+    ) -> Rotation:
+        grant = self.find_grant(grant_id, now=now)
+        if grant is None or grant.client_id != client_id or grant.refresh_hash is None:
+            return Rotation(RefreshOutcome.MISSING, None)
+        if presented_hash == grant.refresh_hash:
+            members = msgspec.structs.asdict(successor)
+            grant = change(grant, previous_hash=presented_hash, rotated_at=now, last_used_at=now, **members)
+            self.grants[grant_id] = grant
+            self.access[access_hash] = access
+            return Rotation(RefreshOutcome.ROTATED, grant)
+        if presented_hash == grant.previous_hash and now - grant.rotated_at <= grace:
+            return Rotation(RefreshOutcome.RETRIED, grant)
+        return Rotation(RefreshOutcome.REUSED, self.grants.pop(grant_id))
+
+    def issue_access(self, access_hash: bytes, access: AccessToken, *, now: float) -> bool:
+        if self.find_grant(access.grant_id, now=now) is None:
+            return False
+        self.access[access_hash] = access
+        return True
+
+    def find_access(self, access_hash: bytes, *, now: float) -> tuple[AccessToken, Grant] | None:
+        self._forget(self.access, now)
+        access = self.access.get(access_hash)
+        grant = None if access is None else self.find_grant(access.grant_id, now=now)
+        return None if access is None or grant is None else (access, grant)
+
+    def revoke_access(self, access_hash: bytes) -> bool:
+        self._forget(self.access, self.clock())
+        return self.access.pop(access_hash, None) is not None
+
+    def revoke_grant(self, grant_id: bytes) -> bool:
+        self._forget(self.grants, self.clock())
+        return self.grants.pop(grant_id, None) is not None
+
+    def touch_grant(self, grant_id: bytes, *, now: float) -> None:
+        grant = self.find_grant(grant_id, now=now)
+        if grant is not None and now - grant.last_used_at >= 60:
+            self.grants[grant_id] = change(grant, last_used_at=now)
+
+    def find_grants(self, username: str, *, now: float) -> list[Grant]:
+        self._forget(self.grants, now)
+        mine = (grant for grant in self.grants.values() if grant.username == username)
+        return sorted(mine, key=lambda grant: (grant.created_at, grant.grant_id))
+
+    def find_consent(
+        self, *, username: str, client_id: str, redirect_uri: str, scope: Sequence[str]
+    ) -> Consent | None:
+        consent = self.consents.get((username, client_id, redirect_uri))
+        return consent if consent is not None and all(name in consent.scope for name in scope) else None
+
+    def revoke_consents(self, *, username: str, client_id: str) -> None:
+        for key in list(self.consents):
+            if key[:2] == (username, client_id):
+                del self.consents[key]
+
+    def open_session(
+        self, session_hash: bytes, session: BrowserSession, *, replaces: bytes | None = None
+    ) -> None:
+        self._forget(self.sessions, self.clock())
+        self.sessions.pop(session_hash if replaces is None else replaces, None)
+        self._trim(
+            self.sessions,
+            lambda one: one.username == session.username,
+            lambda one: one.signed_in_at,
+            self.limits.browser_sessions_per_person,
+        )
+        self.sessions[session_hash] = session
+
+    def find_session(self, session_hash: bytes, *, now: float) -> BrowserSession | None:
+        self._forget(self.sessions, now)
+        return self.sessions.get(session_hash)
+
+    def close_session(self, session_hash: bytes) -> None:
+        self.sessions.pop(session_hash, None)
+
+    def open_mcp_session(self, session_hash: bytes, session: McpSession) -> None:
+        self._forget(self.mcp_sessions, self.clock())
+        self.mcp_sessions.pop(session_hash, None)
+        self._trim(
+            self.mcp_sessions,
+            lambda one: one.username == session.username,
+            lambda one: max(one.created_at, one.renewed_at),
+            self.limits.mcp_sessions_per_person,
+        )
+        self.mcp_sessions[session_hash] = session
+
+    def find_mcp_session(self, session_hash: bytes, *, now: float) -> McpSession | None:
+        self._forget(self.mcp_sessions, now)
+        session = self.mcp_sessions.get(session_hash)
+        if session is not None:
+            lifetime = session.expires_at - max(session.created_at, session.renewed_at)
+            if session.expires_at - now <= lifetime / 2:
+                session = change(session, expires_at=now + lifetime, renewed_at=now)
+                self.mcp_sessions[session_hash] = session
+        return session
+
+    def close_mcp_session(self, session_hash: bytes) -> bool:
+        self._forget(self.mcp_sessions, self.clock())
+        return self.mcp_sessions.pop(session_hash, None) is not None
+
+    def know_address(self, key: bytes, known: KnownAddress) -> None:
+        self._forget(self.addresses, self.clock())
+        self.addresses.pop(key, None)
+        self._trim(
+            self.addresses,
+            lambda one: one.username == known.username,
+            lambda one: one.expires_at,
+            self.limits.known_addresses_per_person,
+        )
+        self.addresses[key] = known
+
+    def is_known_address(self, key: bytes, *, now: float) -> bool:
+        self._forget(self.addresses, now)
+        return key in self.addresses
