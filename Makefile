@@ -1,13 +1,16 @@
 # `make run` serves config.toml; `make test` checks everything. Both set up what they need, in .venv.
+# `make docs` writes the generated pages anew. Options for the server: make run ARGS="--port 9000"
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+ARGS ?=
+TYPESCRIPT := tests/flows/typescript
 
-.PHONY: run test lint types unit browser clean
+.PHONY: run test lint types unit browser docs clean
 
 run: $(VENV)/run.stamp
-	$(BIN)/python -m omnitornado config.toml
+	$(BIN)/python -m omnitornado config.toml $(ARGS)
 
 test: lint types unit
 
@@ -18,8 +21,16 @@ lint: $(VENV)/dev.stamp
 types: $(VENV)/dev.stamp
 	$(BIN)/mypy
 
-unit: $(VENV)/dev.stamp browser
+unit: $(VENV)/dev.stamp $(TYPESCRIPT)/node_modules/.package-lock.json browser
 	$(BIN)/python -m pytest
+
+# The official TypeScript clients, for the tests of whole journeys; Node.js comes with the development extras.
+$(TYPESCRIPT)/node_modules/.package-lock.json: $(TYPESCRIPT)/package-lock.json | $(VENV)/dev.stamp
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund --silent --prefix $(TYPESCRIPT)
+	touch $@
+
+docs: $(VENV)/run.stamp
+	$(BIN)/python docs/generate.py
 
 # Debian's Chromium and its driver, for the tests that sign in with a real browser.
 browser:
@@ -39,4 +50,4 @@ $(VENV)/dev.stamp: pyproject.toml setup.cfg | $(BIN)/python
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(TYPESCRIPT)/node_modules build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

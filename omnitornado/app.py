@@ -23,7 +23,8 @@ from omnitornado.oauth.consent import ConsentRules
 from omnitornado.oauth.issuance import REFRESH_GRACE, TokenRules
 from omnitornado.oauth.login import SignIn, ValidateUser
 from omnitornado.oauth.people import People, Person
-from omnitornado.oauth.resource import ProtectedResource
+from omnitornado.oauth.redirect_uri import LOOPBACK_HOSTS
+from omnitornado.oauth.resource import DEFAULT_PORTS, ProtectedResource
 from omnitornado.oauth.scope import ScopePolicy
 from omnitornado.oauth.secrets import TokenBytes
 from omnitornado.oauth.throttle import RateLimit
@@ -114,7 +115,7 @@ def build_url_specs(routes: Iterable[Route], services: Services) -> list[URLSpec
         URLSpec(
             route.path,
             route.handler,
-            {"path": str(find_assets("static"))}
+            {"services": services, "folder": find_assets("static")}
             if route.handler is StaticHandler
             else {"services": services},
         )
@@ -167,9 +168,7 @@ class AuthorizationServer:
         Lifetimes and `refresh_grace` are in seconds. Raises: StoreError.
         """
         identity = build_identity(issuer) if isinstance(issuer, str) else issuer
-        owned = store is None or isinstance(store, (str, Path))
-        opened = EmbeddedStore.open(None if store is None else Path(store)) if owned else store  # type: ignore[arg-type]
-        assert isinstance(opened, EmbeddedStore)  # noqa: S101 - for the type checker: the two cases above
+        opened = store if isinstance(store, EmbeddedStore) else _open_store(store, clock)
         known = People(people, is_open=validate_user is not None)
         self.store = opened
         self._resources: list[ProtectedResource] = []
@@ -249,18 +248,30 @@ def require_token(
     return guard_handler(auth.services, resource or auth.protect(path, scope=scopes, name=name), scopes)
 
 
+def _open_store(path: str | Path | None, clock: Callable[[], float]) -> EmbeddedStore:
+    return EmbeddedStore.open(None if path is None else Path(path), clock=clock)
+
+
 def build_identity(issuer: str) -> Callable[[], Identity]:
     """A fixed issuer. Raises: ValueError for anything but an origin."""
     parts = urlsplit(issuer)
     if (
         parts.scheme not in ("http", "https")
         or not parts.hostname
+        or parts.username is not None
         or parts.path
         or parts.query
         or parts.fragment
     ):
         raise ValueError(f"issuer must be an origin like https://example.com, not {issuer!r}")
-    identity = Identity(public_url=issuer, scheme=parts.scheme, host=parts.hostname, port=parts.port or 443)
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
+        raise ValueError(f"issuer must use https unless it is loopback (OAuth 2.1 §1.5), not {issuer!r}")
+    identity = Identity(
+        public_url=issuer,
+        scheme=parts.scheme,
+        host=parts.hostname,
+        port=parts.port or DEFAULT_PORTS[parts.scheme],
+    )
     return lambda: identity
 
 

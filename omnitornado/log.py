@@ -45,3 +45,5 @@ def configure_logging(stream: TextIO | None = None, *, level: int = logging.INFO
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    # It quotes a malformed request, and with it whatever secret the request carried.
+    logging.getLogger("tornado.general").setLevel(logging.WARNING)

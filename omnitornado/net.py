@@ -14,7 +14,7 @@ def find_client_address(peer: str, forwarded_for: str | None, trusted: Sequence[
     first address that is no proxy of ours is the last one somebody we trust has seen; what stands left of it
     anyone may have written.
     """
-    if not trusted or not _is_trusted(peer, trusted):
+    if not is_trusted_peer(peer, trusted):
         return peer
     address = peer
     for entry in reversed([part.strip() for part in (forwarded_for or "").split(",") if part.strip()]):
@@ -25,6 +25,14 @@ def find_client_address(peer: str, forwarded_for: str | None, trusted: Sequence[
         if not _is_trusted(address, trusted):
             break
     return address
+
+
+def find_client_scheme(peer: str, forwarded_proto: str | None, trusted: Sequence[Network]) -> str | None:
+    """The scheme a trusted proxy was asked by ("http" or "https"); None where nobody trusted says."""
+    if not is_trusted_peer(peer, trusted):
+        return None
+    scheme = (forwarded_proto or "").strip().lower()
+    return scheme if scheme in ("http", "https") else None
 
 
 def is_trusted_peer(peer: str, trusted: Sequence[Network]) -> bool:

@@ -13,6 +13,7 @@ import signal
 import socket
 import ssl
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ from omnitornado.mcp.server import MCPServer
 from omnitornado.oauth.client import OAuthClient, build_preset
 from omnitornado.oauth.login import ValidateUser
 from omnitornado.oauth.people import Person
+from omnitornado.oauth.redirect_uri import parse_redirect_uri
 from omnitornado.store.embedded import EmbeddedStore
 from omnitornado.store.errors import StoreError
 from omnitornado.web.identity import Identity
@@ -107,12 +109,13 @@ class Server:
         store: str | Path | None = "omnitornado.state",
         validate_user: ValidateUser | None = None,
         settings: Mapping[str, Mapping[str, Any]] | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """Args: mcp: the tools to serve. users: passwords by username; bcrypt hashes where the server is not
         loopback only. clients: preset clients with RFC 7591's member names; none given, one is made up for
         this run. store: where the state lives; None keeps it in memory. validate_user: `check(username,
         password)`, plain or async, in place of `users`. settings: any other table of the configuration file:
-        `{"tokens": {"access_token_lifetime": "2h"}}`.
+        `{"tokens": {"access_token_lifetime": "2h"}}`. clock: seconds since the epoch.
 
         Raises: ConfigError for values the configuration file would be refused for.
         """
@@ -123,20 +126,28 @@ class Server:
         tables["mcp"] = {"name": mcp.name} | tables.get("mcp", {})
         tables["users"] = [_build_user(name, password) for name, password in (users or {}).items()]
         tables["clients"] = presets
-        self._set_up(build_config(tables, folder=Path.cwd()), mcp, validate_user)
+        self._set_up(build_config(tables, folder=Path.cwd()), mcp, validate_user, clock)
 
     @classmethod
     def from_config(cls, path: str | Path, *, overrides: Overrides = Overrides()) -> "Server":  # noqa: B008 - frozen
         """The server a configuration file describes. Raises: ConfigError."""
         config = load_config(path, overrides=overrides)
         server = cls.__new__(cls)
-        server._set_up(config, find_app(config), None)
+        server._set_up(config, find_app(config))
         return server
 
-    def _set_up(self, config: Config, mcp: MCPServer, validate_user: ValidateUser | None) -> None:
+    def _set_up(
+        self,
+        config: Config,
+        mcp: MCPServer,
+        validate_user: ValidateUser | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.config = config
         self._mcp = mcp
         self._validate_user = validate_user
+        check_clients(config)
+        self._clock = clock
         self._is_failed = False
         self._stopping: asyncio.Event | None = None
 
@@ -174,12 +185,14 @@ class Server:
             snapshot_interval=config.store.snapshot_interval,
             max_unused_clients=config.registration.max_unused,
             on_failure=self._note_failure,
+            clock=self._clock,
         )
         try:
             sockets = self._bind()
         except OSError as error:
             await store.close()
-            reason = f"can't listen on {config.server.host}: {error.strerror or error}"
+            server = config.server
+            reason = f"can't listen on {server.host} port {server.port}: {error.strerror or error}"
             raise build_key_error(config, "server", "port", reason) from None
         self._identity = self._build_identity(sockets[0].getsockname()[1])
         self.authorization_server = self._build_authorization_server(store)
@@ -258,6 +271,7 @@ class Server:
             bcrypt_threads=config.login.bcrypt_threads,
             find_tools=self._find_tools,
             scopes=self._describe_scopes(),
+            clock=self._clock,
         )
         self._resource = auth.protect(config.mcp.path, scope=[config.mcp.scope], name=config.mcp.name)
         return auth
@@ -270,6 +284,7 @@ class Server:
             sessions=store,
             tool_timeout=mcp.tool_timeout,
             tool_threads=mcp.tool_threads,
+            clock=self._clock,
         )
 
     def _build_application(self) -> Application:
@@ -340,6 +355,17 @@ def find_app(config: Config) -> MCPServer:
         reason = f"{config.mcp.app} is a {type(found).__name__}, not an omnitornado.MCPServer"
         raise build_key_error(config, "mcp", "app", reason)
     return found
+
+
+def check_clients(config: Config) -> None:
+    """Raises: ConfigError for a preset client's redirect URI that no authorization request could use."""
+    for client in config.clients:
+        for uri in client.redirect_uris:
+            try:
+                parse_redirect_uri(uri)
+            except ValueError as error:
+                reason = f"redirect_uris of {client.client_id}: {uri!r} {error}"
+                raise ConfigError(reason, source=config.source, key="[[clients]]") from None
 
 
 def _build_client(name: str) -> dict[str, Any]:

@@ -42,6 +42,9 @@ class App(types.ModuleType):
 
         self.Server = Server
 
+    def check_clients(self, config: Config) -> None:
+        """Nothing to find in these configurations."""
+
     def find_app(self, config: Config) -> object:
         self.found.append(config)
         if self.failure:

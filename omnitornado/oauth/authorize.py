@@ -95,6 +95,9 @@ async def check_redirect(
     presented = parameters.get("redirect_uri")
     if client.redirect_uris:
         return _check_registered_redirect(presented, client), False
+    if not client.is_confidential:
+        # Anyone can pose as a public client: with no address to hold it to, nothing would be left to check.
+        raise _wrong_redirect("this app has no redirect address", "redirect_unregistered")
     binding = await store.find_redirect_binding(client.client_id)
     if presented is None:
         raise _wrong_redirect("redirect_uri is missing", "redirect_missing")
@@ -113,10 +116,14 @@ def _check_registered_redirect(presented: str | None, client: OAuthClient) -> Re
     if presented is None:
         if len(client.redirect_uris) != 1:
             raise _wrong_redirect("redirect_uri is missing", "redirect_missing")
-        return parse_redirect_uri(client.redirect_uris[0])
-    if client.find_redirect(presented) is None:
+        presented = client.redirect_uris[0]
+    elif client.find_redirect(presented) is None:
         raise _wrong_redirect("redirect_uri is not one this app registered", "redirect_mismatch")
-    return parse_redirect_uri(presented)
+    try:
+        return parse_redirect_uri(presented)
+    except ValueError as error:
+        # A preset client's, which was checked by other rules when the configuration was read.
+        raise _wrong_redirect(f"redirect_uri {error}", "redirect_unfit") from None
 
 
 def _wrong_redirect(description: str, reason: str) -> OAuthError:
@@ -128,7 +135,7 @@ def reject_request_objects(parameters: Parameters, redirect: ValidatedRedirect) 
     for name in ("request", "request_uri"):
         if parameters.get(name) is not None:
             raise OAuthError(
-                code="invalid_request",
+                code=f"{name}_not_supported",
                 description=f"{name} is not supported",
                 reason="request_object",
                 redirect=redirect,

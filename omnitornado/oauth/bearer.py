@@ -73,7 +73,8 @@ async def check_bearer(
             description="the access token is unknown, expired or revoked",
             reason="person_unknown",
         )
-    bearer = _build_bearer(grant, restrict(access.scope or grant.scope, person.scopes), access.expires_at)
+    scope = grant.scope if access.scope is None else access.scope
+    bearer = _build_bearer(grant, restrict(scope, person.scopes), access.expires_at)
     check_scope(bearer, resource.scope)
     return bearer
 
@@ -121,6 +122,8 @@ def build_challenge(error: BearerError, resource: ProtectedResource, *, issuer: 
     parts: dict[str, str] = {}
     if error.code is not None:
         parts |= {"error": error.code, "error_description": error.description}
-    parts["scope"] = " ".join(error.scope or resource.scope)
+    scope = error.scope or resource.scope
+    if scope:
+        parts["scope"] = " ".join(scope)
     parts["resource_metadata"] = resource.build_metadata_url(issuer)
     return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parts.items())

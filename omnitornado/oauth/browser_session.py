@@ -86,7 +86,7 @@ def build_form_token(cookie: str, purpose: str, shown: str = "") -> str:
 
 def is_form_token(token: str | None, cookie: str | None, purpose: str, shown: str = "") -> bool:
     """Whether the field is the one this browser was given for this form. Constant time."""
-    if not token or not cookie:
+    if not token or not cookie or not is_cookie(cookie):
         return False
     expected = build_form_token(cookie, purpose, shown)
     return hmac.compare_digest(expected.encode("ascii"), token.encode("utf-8", "surrogatepass"))

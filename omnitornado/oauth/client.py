@@ -28,7 +28,8 @@ class OAuthClient(msgspec.Struct, frozen=True):
     """Set up by the operator: its name can be trusted."""
     client_uri: str | None = None
     scope: tuple[str, ...] | None = None
-    """What a preset client may ask for; None for every scope. A registered one is not held to what it named."""
+    """What a preset client may ask for; None for every scope. A registered one is not held to what it named.
+    """
 
     @property
     def is_confidential(self) -> bool:
@@ -70,7 +71,11 @@ def build_preset(
     client_uri: str | None = None,
     scope: Iterable[str] | None = None,
 ) -> OAuthClient:
-    """A preset client. With a secret and no method named, Basic and post are both good."""
+    """A preset client. With a secret and no method named, Basic and post are both good; with "none" the
+    secret counts for nothing, and the client is a public one.
+    """
+    if token_endpoint_auth_method == "none":  # noqa: S105 - a method's name
+        client_secret = None
     if client_secret is None:
         methods: tuple[str, ...] = ("none",)
     elif token_endpoint_auth_method is None:

@@ -126,8 +126,8 @@ def check_optional(body: Mapping[str, Any]) -> dict[str, Any]:
         value = body.get(name)
         if value is None or value == "":
             continue
-        if not isinstance(value, str) or len(value) > MAX_TEXT:
-            _refuse(f"{name} must be a string of at most {MAX_TEXT} characters")
+        if not _is_text(value):
+            _refuse(f"{name} must be a string of at most {MAX_TEXT} printable characters")
         if name in URI_MEMBERS and not _is_web_address(value):
             _refuse(f"{name} must be an http or https address")
         kept[name] = value
@@ -159,7 +159,7 @@ def _check_scope(value: object) -> dict[str, str]:
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str) and len(value) <= MAX_TEXT
+    return isinstance(value, str) and len(value) <= MAX_TEXT and value.isprintable()
 
 
 def _is_web_address(value: str) -> bool:

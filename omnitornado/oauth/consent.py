@@ -50,7 +50,7 @@ def can_remember(request: AuthorizationRequest) -> bool:
 
 
 def find_consent_address(request: AuthorizationRequest) -> str:
-    """The redirect URI that a consent is remembered for: as registered, so that a loopback port may change."""
+    """The redirect URI a consent is remembered for: as registered, so that a loopback port may change."""
     return request.client.find_redirect(request.redirect.uri) or request.redirect.uri
 
 

@@ -25,9 +25,11 @@ HTTP_STATUS: Final[dict[str, int]] = {
     "invalid_client_metadata": 400,
     # RFC 7009 §2.2.1
     "unsupported_token_type": 400,
-    # OpenID Connect Core §3.1.2.6, for clients that send prompt=none
+    # OpenID Connect Core §3.1.2.6, for clients that send prompt=none or a request object
     "login_required": 400,
     "consent_required": 400,
+    "request_not_supported": 400,
+    "request_uri_not_supported": 400,
 }
 
 

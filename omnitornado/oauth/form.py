@@ -51,9 +51,10 @@ class Parameters(msgspec.Struct, frozen=True):
 def parse_parameters(encoded: str | bytes) -> Parameters:
     """A query string or a form body to parameters.
 
-    Raises: OAuthError invalid_request for bytes that are not UTF-8, for NUL and for more than 64 parameters.
+    A string is what HTTP servers read a request line to: a character for each byte (latin-1). Raises:
+    OAuthError invalid_request for bytes that are not UTF-8, for NUL and for more than 64 parameters.
     """
-    raw = encoded.encode("utf-8", "surrogateescape") if isinstance(encoded, str) else encoded
+    raw = _encode(encoded) if isinstance(encoded, str) else encoded
     pairs = [pair for pair in raw.split(b"&") if pair]
     if len(pairs) > MAX_PARAMETERS:
         raise OAuthError(
@@ -78,13 +79,22 @@ def parse_parameters(encoded: str | bytes) -> Parameters:
     )
 
 
+def _encode(text: str) -> bytes:
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        raise _not_utf8() from None
+
+
 def _decode(part: bytes) -> str:
     try:
         text = unquote_to_bytes(part.replace(b"+", b" ")).decode("utf-8")
     except UnicodeDecodeError:
-        raise OAuthError(
-            code="invalid_request", description="parameters must be UTF-8", reason="not_utf8"
-        ) from None
+        raise _not_utf8() from None
     if "\x00" in text:
         raise OAuthError(code="invalid_request", description="parameters must not contain NUL", reason="nul")
     return text
+
+
+def _not_utf8() -> OAuthError:
+    return OAuthError(code="invalid_request", description="parameters must be UTF-8", reason="not_utf8")

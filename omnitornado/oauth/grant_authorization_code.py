@@ -11,6 +11,7 @@ from omnitornado.oauth.issuance import (
     TokenResponse,
     TokenRules,
     build_token_body,
+    check_granted_scope,
     check_person,
     invalid_grant,
 )
@@ -38,7 +39,7 @@ async def redeem(
         raise invalid_grant("the code is unknown or expired", "code_unknown")
     check_code(code, parameters, client)
     resources = check_subset(parameters, code, rules, issuer)
-    check_person(code.username, rules.people)
+    scope = check_granted_scope(code.scope, check_person(code.username, rules.people))
 
     grant, refresh_token = build_grant(code, client, rules, now=now)
     access_token = build_secret(ACCESS_PREFIX, token_bytes=rules.token_bytes)
@@ -49,7 +50,7 @@ async def redeem(
     match outcome:
         case CodeOutcome.REDEEMED:
             body = build_token_body(
-                access_token, refresh_token, scope=grant.scope, expires_in=rules.access_token_lifetime
+                access_token, refresh_token, scope=scope, expires_in=rules.access_token_lifetime
             )
             return TokenResponse(body=body, grant=grant, reason="code_redeemed")
         case CodeOutcome.ALREADY_USED:

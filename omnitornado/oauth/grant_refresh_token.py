@@ -11,11 +11,13 @@ from omnitornado.oauth.issuance import (
     TokenResponse,
     TokenRules,
     build_token_body,
+    check_granted_scope,
     check_person,
     invalid_grant,
 )
+from omnitornado.oauth.people import Person
 from omnitornado.oauth.resource import find_resource
-from omnitornado.oauth.scope import check_narrowed_scope
+from omnitornado.oauth.scope import check_narrowed_scope, restrict
 from omnitornado.oauth.secrets import (
     ACCESS_PREFIX,
     build_refresh_token,
@@ -35,9 +37,9 @@ async def redeem(
     """Raises: OAuthError invalid_grant or invalid_scope."""
     presented = parameters.require("refresh_token")
     grant = await find_own_grant(presented, client, rules, now=now)
-    check_person(grant.username, rules.people)
+    person = check_person(grant.username, rules.people)
     access_token = build_secret(ACCESS_PREFIX, token_bytes=rules.token_bytes)
-    access = build_access(parameters, digest(presented), grant, rules, issuer=issuer, now=now)
+    access = build_access(parameters, digest(presented), grant, person, rules, issuer=issuer, now=now)
     refresh_token = build_refresh_token(grant.grant_id, token_bytes=rules.token_bytes)
 
     rotation = await rules.store.rotate_refresh(
@@ -60,12 +62,14 @@ async def redeem(
             body = build_token_body(
                 access_token,
                 refresh_token,
-                scope=access.scope or rotated.scope,
+                scope=restrict(access.scope or rotated.scope, person.scopes),
                 expires_in=rules.access_token_lifetime,
             )
             return TokenResponse(body=body, grant=rotated, reason="refresh_rotated")
         case RefreshOutcome.RETRIED, Grant() as current:
-            return await build_retry_response(presented, access, access_token, current, rules, now=now)
+            return await build_retry_response(
+                presented, access, access_token, current, person, rules, now=now
+            )
         case RefreshOutcome.REUSED, _:
             raise invalid_grant("this refresh token was used before; the grant is revoked", "refresh_reused")
         case _:
@@ -84,17 +88,27 @@ async def find_own_grant(presented: str, client: OAuthClient, rules: TokenRules,
 
 
 def build_access(
-    parameters: Parameters, presented_hash: bytes, grant: Grant, rules: TokenRules, *, issuer: str, now: float
+    parameters: Parameters,
+    presented_hash: bytes,
+    grant: Grant,
+    person: Person,
+    rules: TokenRules,
+    *,
+    issuer: str,
+    now: float,
 ) -> AccessToken:
-    """The new access token's record. Raises: OAuthError invalid_scope.
+    """The new access token's record. Raises: OAuthError invalid_scope, or invalid_grant where the person may
+    no longer grant any of the scopes.
 
     A `resource` that is not the grant's is passed over and the grant's inherited: Codex leaves it out or
     changes it here.
     """
     scope = None
     # An old token must reach the store, which ends its grant, whatever else is wrong with the request.
-    if presented_hash in (grant.refresh_hash, grant.previous_hash):
+    in_grace = now - grant.rotated_at <= rules.refresh_grace
+    if presented_hash in (grant.refresh_hash, grant.previous_hash if in_grace else None):
         narrowed = check_narrowed_scope(parameters.get("scope"), grant.scope)
+        check_granted_scope(narrowed, person)
         scope = None if set(narrowed) == set(grant.scope) else narrowed
     named = (find_resource(url, rules.resources, issuer=issuer) for url in parameters.resources)
     paths = tuple(r.path for r in named if r is not None and r.path in grant.resources)
@@ -107,7 +121,14 @@ def build_access(
 
 
 async def build_retry_response(
-    presented: str, access: AccessToken, fresh_token: str, grant: Grant, rules: TokenRules, *, now: float
+    presented: str,
+    access: AccessToken,
+    fresh_token: str,
+    grant: Grant,
+    person: Person,
+    rules: TokenRules,
+    *,
+    now: float,
 ) -> TokenResponse:
     """The successor once more: the same refresh token, and the same access token while it lives, a fresh one
     after.
@@ -124,7 +145,7 @@ async def build_retry_response(
     body = build_token_body(
         access_token,
         refresh_token,
-        scope=access.scope or grant.scope,
+        scope=restrict(access.scope or grant.scope, person.scopes),
         expires_in=access.expires_at - now,
     )
     return TokenResponse(body=body, grant=grant, reason="refresh_retried")

@@ -8,8 +8,9 @@ import msgspec
 
 from omnitornado.oauth.client import Clients
 from omnitornado.oauth.errors import OAuthError
-from omnitornado.oauth.people import People
+from omnitornado.oauth.people import People, Person
 from omnitornado.oauth.resource import ProtectedResource
+from omnitornado.oauth.scope import restrict
 from omnitornado.oauth.secrets import TokenBytes
 from omnitornado.store.records import Grant
 from omnitornado.store.transitions import Store
@@ -43,22 +44,39 @@ class TokenResponse(msgspec.Struct, frozen=True):
 def build_token_body(
     access_token: str, refresh_token: str | None, *, scope: Sequence[str], expires_in: float
 ) -> dict[str, Any]:
-    """RFC 6749 §5.1. `expires_in` and `scope` are always there: clients rely on both."""
+    """RFC 6749 §5.1. `expires_in` and `scope` are always there, for clients rely on both; where there is no
+    scope at all the member would break §3.3 and is left out.
+    """
     body: dict[str, Any] = {
         "access_token": access_token,
         "token_type": "Bearer",
         "expires_in": max(int(expires_in), 0),
-        "scope": " ".join(scope),
     }
+    if scope:
+        body["scope"] = " ".join(scope)
     if refresh_token is not None:
         body["refresh_token"] = refresh_token
     return body
 
 
-def check_person(username: str, people: People) -> None:
-    """Raises: OAuthError invalid_grant when the person who granted it is no longer in the configuration."""
-    if people.find(username) is None:
+def check_person(username: str, people: People) -> Person:
+    """The person who granted it. Raises: OAuthError invalid_grant when they are no longer in the
+    configuration.
+    """
+    person = people.find(username)
+    if person is None:
         raise invalid_grant("the person who approved this is gone", "person_unknown")
+    return person
+
+
+def check_granted_scope(scope: tuple[str, ...], person: Person) -> tuple[str, ...]:
+    """The granted scopes that the person may still grant: what the token is good for, and so what the
+    response must name (RFC 6749 §3.3). Raises: OAuthError invalid_grant when none is left.
+    """
+    kept = restrict(scope, person.scopes)
+    if scope and not kept:
+        raise invalid_grant("the person may not grant any of these scopes any more", "scope_not_allowed")
+    return kept
 
 
 def invalid_grant(description: str, reason: str) -> OAuthError:

@@ -27,7 +27,11 @@ ValidateUser = Callable[[str, str], bool | Awaitable[bool]]
 MAX_PASSWORD_BYTES: Final = 72
 """bcrypt's limit. A longer password is wrong; it is never cut."""
 MAX_WAITING: Final = 64
-"""Password checks that may wait for a thread; beyond that the answer is 503."""
+"""Checks that may be under way or wait for a thread; beyond that the answer is to come back later."""
+MAX_NEWCOMERS: Final = 48
+"""The same for those who have never signed in from where they are: a flood from many addresses leaves room
+for people at their own.
+"""
 KNOWN_ADDRESS_LIFETIME: Final = 90 * 86400.0
 BUSY_RETRY: Final = 5.0
 
@@ -65,52 +69,70 @@ class SignIn:
         self._throttle = SignInThrottle()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="password")
         self._waiting = 0
+        self._is_closed = False
         self._ladder = _build_ladder(people)
 
     async def sign_in(self, username: str, password: str, address: str, *, now: float) -> Person:
         """The person whose name and password these are. Raises: SignInError."""
         key = build_address_key(username, address)
         is_known = await self._store.is_known_address(key, now=now)
+        # Before the attempt is counted: what was never checked is no guess.
+        self._check_room(is_known=is_known)
         wait = self._throttle.begin(username, address, is_known=is_known, now=now)
         if wait > 0:
             raise SignInError(reason="throttled", retry_after=wait)
-        person = await self._check(username, password)
+        person = await self._check_bounded(username, password)
         if person is None:
             raise SignInError(reason="wrong_name_or_password")
-        self._throttle.succeed(username, address)
+        self._throttle.succeed(username, address, is_known=is_known)
         known = KnownAddress(username=person.username, expires_at=now + KNOWN_ADDRESS_LIFETIME)
         await self._store.know_address(key, known)
         return person
 
     def close(self) -> None:
         """Let running checks end, and start no other."""
+        self._is_closed = True
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _check(self, username: str, password: str) -> Person | None:
-        if self._validate_user is None:
+    def _check_room(self, *, is_known: bool) -> None:
+        limit = MAX_WAITING if is_known else MAX_NEWCOMERS
+        if self._is_closed or self._waiting >= limit:
+            raise SignInError(reason="sign_in_busy", retry_after=BUSY_RETRY)
+
+    async def _check_bounded(self, username: str, password: str) -> Person | None:
+        self._waiting += 1
+        try:
+            if self._validate_user is not None:
+                return await self._ask(self._validate_user, username, password)
             person = self._people.find(username)
             expected = None if person is None else person.password_hash
-            is_right = await self._run(self._check_hash, password, expected)
-            return person if is_right else None
-        if inspect.iscoroutinefunction(self._validate_user):
-            is_right = await self._validate_user(username, password)
-        else:
-            is_right = await self._run(self._validate_user, username, password)
-            if inspect.isawaitable(is_right):
-                is_right = await is_right
+            return person if await self._run(self._check_hash, password, expected) else None
+        except asyncio.CancelledError:
+            if not self._is_closed:
+                raise
+            raise SignInError(reason="sign_in_busy", retry_after=BUSY_RETRY) from None
+        finally:
+            self._waiting -= 1
+
+    async def _ask(self, validate_user: ValidateUser, username: str, password: str) -> Person | None:
+        """What the application says. One that fails has not said yes."""
+        try:
+            if inspect.iscoroutinefunction(validate_user):
+                is_right = await validate_user(username, password)
+            else:
+                is_right = await self._run(validate_user, username, password)
+                if inspect.isawaitable(is_right):
+                    is_right = await is_right
+        except Exception:
+            logger.exception("validate_user failed")
+            raise SignInError(reason="validate_user_failed", retry_after=BUSY_RETRY) from None
         if is_right is not True and is_right is not False:
             # A truthy object is no answer to "is this the person?": an error text would let anyone in.
             logger.error("validate_user must return True or False, not %s", type(is_right).__name__)
         return self._people.find(username) if is_right is True else None
 
     async def _run(self, function: Callable[..., object], *args: object) -> object:
-        if self._waiting >= MAX_WAITING:
-            raise SignInError(reason="sign_in_busy", retry_after=BUSY_RETRY)
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
-        finally:
-            self._waiting -= 1
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
 
     def _check_hash(self, password: str, expected: bytes | None) -> bool:
         """Costs the same for every name: what a cheaper hash saves is spent on the ladder."""
@@ -129,7 +151,7 @@ class SignIn:
 
 
 def _build_ladder(people: People) -> _Ladder:
-    """No hash is computed for this: a well-formed one that no password is known for takes as long to check."""
+    """No hash is computed for this: a well-formed one that no password is known for takes as long."""
     costs = [_find_cost(person.password_hash) for person in people.listed if person.password_hash]
     highest = max(costs, default=12)
     lowest = min(costs, default=highest)

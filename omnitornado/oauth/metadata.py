@@ -19,27 +19,37 @@ def build_server_metadata(
     }
     if can_register:
         document["registration_endpoint"] = f"{issuer}/register"
-    return document | {
-        "revocation_endpoint": f"{issuer}/revoke",
-        "scopes_supported": list(scopes.descriptions),
-        "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
-        "grant_types_supported": list(GRANT_TYPES),
-        "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
-        "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
-        "code_challenge_methods_supported": ["S256"],
-        "authorization_response_iss_parameter_supported": True,
-        "protected_resources": [resource.build_url(issuer) for resource in resources],
-        "service_documentation": f"{issuer}/",
-    }
+    return _drop_empty(
+        document
+        | {
+            "revocation_endpoint": f"{issuer}/revoke",
+            "scopes_supported": list(scopes.descriptions),
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "grant_types_supported": list(GRANT_TYPES),
+            "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
+            "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
+            "code_challenge_methods_supported": ["S256"],
+            "authorization_response_iss_parameter_supported": True,
+            "protected_resources": [resource.build_url(issuer) for resource in resources],
+            "service_documentation": f"{issuer}/",
+        }
+    )
 
 
 def build_resource_metadata(resource: ProtectedResource, *, issuer: str) -> dict[str, Any]:
     """RFC 9728 §2. It names the fewest scopes: some clients ask for everything they find here."""
-    return {
-        "resource": resource.build_url(issuer),
-        "authorization_servers": [issuer],
-        "scopes_supported": list(resource.scope),
-        "bearer_methods_supported": ["header"],
-        "resource_name": resource.name,
-    }
+    return _drop_empty(
+        {
+            "resource": resource.build_url(issuer),
+            "authorization_servers": [issuer],
+            "scopes_supported": list(resource.scope),
+            "bearer_methods_supported": ["header"],
+            "resource_name": resource.name,
+        }
+    )
+
+
+def _drop_empty(document: dict[str, Any]) -> dict[str, Any]:
+    """RFC 8414 §3.2 and RFC 9728 §3.2: a member with no elements is left out."""
+    return {name: value for name, value in document.items() if value != []}

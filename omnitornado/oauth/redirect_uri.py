@@ -2,40 +2,48 @@
 two are the same.
 
 Comparison is exact, byte for byte, with the one exception of RFC 8252 §7.3: on a loopback host the port is
-free.
+free. The authority is taken apart here and not by `urllib`, which finds the host `::1` in
+`http://[::1].example.com/`.
 """
 
+import ipaddress
 import re
 from typing import Final
-from urllib.parse import SplitResult, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode
 
 import msgspec
 
 LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 """The names of RFC 8252 §7.3, and `localhost` that §8.3 discourages and every command-line client uses."""
 
-REFUSED_SCHEMES: Final = frozenset(
-    {
-        "javascript",
-        "data",
-        "file",
-        "vbscript",
-        "blob",
-        "about",
-        "filesystem",
-        "ws",
-        "wss",
-        "ftp",
-        "mailto",
-        "view-source",
-    }
-)
-"""Schemes that run or show what they carry, or that name no application."""
+# fmt: off
+REFUSED_SCHEMES: Final = frozenset((
+    "about", "blob", "cid", "data", "file", "filesystem", "jar", "javascript", "mhtml", "mid", "resource",
+    "vbscript", "view-source", "wyciwyg", "chrome", "chrome-extension", "devtools", "edge",
+    "moz-extension", "opera", "feed", "ftp", "ftps", "gopher", "irc", "ldap", "ldaps", "mailto", "news",
+    "nfs", "nntp", "sftp", "sip", "sips", "sms", "smb", "ssh", "tel", "telnet", "urn", "ws", "wss",
+    "intent", "localhost", "ms-msdt", "ms-officecmd", "ms-settings", "search", "search-ms", "shell",
+))
+# fmt: on
+"""Schemes that run or show what they carry, that belong to the browser or the system, or that name no
+application. (`localhost:8080/x` is an address that lacks its `http://`.)
+"""
 
 PRIVATE_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.\-]{1,63}")
 MAX_LENGTH: Final = 2048
 URI_CHARACTERS: Final = re.compile(r"[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]+")
 """RFC 3986 §2: reserved and unreserved without `#`, and the percent sign."""
+URI_PARTS: Final = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*):(?://(?P<authority>[^/?]*))?(?P<rest>.*)"
+)
+"""RFC 3986 appendix B, without the fragment."""
+AUTHORITY: Final = re.compile(
+    r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9_\-]+(?:\.[A-Za-z0-9_\-]+)*\.?))"
+    r"(?::(?P<port>[0-9]{1,5}))?"
+)
+"""RFC 3986 §3.2 for http and https: a host name or address as browsers take it (percent-encoding would name
+another host than the one that is read), and a port.
+"""
 
 
 class RedirectUri(msgspec.Struct, frozen=True):
@@ -46,7 +54,7 @@ class RedirectUri(msgspec.Struct, frozen=True):
     host: str
     port: int | None
     rest: str
-    """Path and query, as given."""
+    """Path and query, as given, byte for byte."""
 
     @property
     def is_loopback(self) -> bool:
@@ -75,31 +83,40 @@ def parse_redirect_uri(uri: str) -> RedirectUri:
         raise ValueError("must not have a fragment (RFC 6749 §3.1.2)")
     if not URI_CHARACTERS.fullmatch(uri):
         raise ValueError("has characters that a URI can't have")
-    try:
-        parts = urlsplit(uri)
-        port = parts.port
-    except ValueError:
-        raise ValueError("is not a URI") from None
-    scheme = parts.scheme.lower()
-    _check_scheme(scheme, parts)
-    rest = urlunsplit(("", "", parts.path, parts.query, ""))
-    return RedirectUri(uri=uri, scheme=scheme, host=parts.hostname or "", port=port, rest=rest)
-
-
-def _check_scheme(scheme: str, parts: SplitResult) -> None:
-    if not scheme:
+    parts = URI_PARTS.fullmatch(uri)
+    if parts is None:
         raise ValueError("must be an absolute URI")
+    scheme, authority, rest = parts["scheme"].lower(), parts["authority"], parts["rest"]
     if scheme in REFUSED_SCHEMES:
         raise ValueError(f"must not use the {scheme}: scheme")
-    if parts.username is not None or parts.password is not None:
+    if authority is not None and "@" in authority:
         raise ValueError("must not have a user or password")
     if scheme in ("http", "https"):
-        if not parts.hostname:
-            raise ValueError("must have a host")
-        if scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
+        host, port = _parse_authority(authority or "")
+        if scheme == "http" and host not in LOOPBACK_HOSTS:
             raise ValueError("must use https unless it is on this computer")
-    elif not PRIVATE_SCHEME.fullmatch(scheme):
+        return RedirectUri(uri=uri, scheme=scheme, host=host, port=port, rest=rest)
+    if not PRIVATE_SCHEME.fullmatch(scheme):
         raise ValueError("has no usable scheme")
+    return RedirectUri(uri=uri, scheme=scheme, host=(authority or "").lower(), port=None, rest=rest)
+
+
+def _parse_authority(authority: str) -> tuple[str, int | None]:
+    """Host in lower case and port. Raises: ValueError."""
+    if not authority:
+        raise ValueError("must have a host")
+    match = AUTHORITY.fullmatch(authority)
+    if match is None:
+        raise ValueError("has a host or port that is malformed")
+    port = None if match["port"] is None else int(match["port"])
+    if port is not None and not 0 < port < 65536:
+        raise ValueError("has a port that there can't be")
+    if match["address"] is not None:
+        try:
+            ipaddress.IPv6Address(match["address"])
+        except ValueError:
+            raise ValueError("has an IPv6 address that is malformed") from None
+    return (match["address"] or match["name"]).lower(), port
 
 
 def is_same_redirect(registered: str, presented: str) -> bool:
@@ -112,10 +129,17 @@ def is_same_redirect(registered: str, presented: str) -> bool:
         a, b = parse_redirect_uri(registered), parse_redirect_uri(presented)
     except ValueError:
         return False
-    return a.is_loopback and b.is_loopback and (a.host, a.rest) == (b.host, b.rest)
+    return a.is_loopback and b.is_loopback and _drop_port(a) == _drop_port(b)
+
+
+def _drop_port(redirect: RedirectUri) -> str:
+    """A loopback URI without its port and otherwise as it was written, to the host's case."""
+    before = redirect.uri[: len(redirect.uri) - len(redirect.rest)]
+    return re.sub(r":[0-9]+$", "", before) + redirect.rest
 
 
 def build_redirect(uri: str, parameters: dict[str, str]) -> str:
     """`uri` with `parameters` added to its query, and not a byte of it changed (RFC 6749 §4.1.2)."""
-    joint = "" if uri.endswith(("?", "&")) else "&" if "?" in uri else "?"
+    _, mark, query = uri.partition("?")
+    joint = "?" if not mark else "&" if query and not query.endswith("&") else ""
     return uri + joint + urlencode(parameters)

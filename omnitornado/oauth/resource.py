@@ -88,7 +88,8 @@ def _split(url: str) -> tuple[Origin | None, str]:
     if not parts.hostname or parts.query or parts.username is not None or "#" in url:
         return None, ""
     scheme = parts.scheme.lower()
-    return (scheme, parts.hostname.lower(), port or DEFAULT_PORTS.get(scheme)), parts.path.rstrip("/")
+    port = DEFAULT_PORTS.get(scheme) if port is None else port
+    return (scheme, parts.hostname.lower(), port), parts.path.rstrip("/")
 
 
 def _is_same_origin(a: Origin, b: Origin | None) -> bool:

@@ -42,7 +42,7 @@ def check_requested_scope(
     Raises: OAuthError invalid_scope for a scope that is malformed or unknown.
     """
     try:
-        asked = [token for token in parse_scope(text) if token not in IGNORED]
+        asked = _drop_ignored(parse_scope(text), policy.descriptions)
     except ValueError as error:
         raise OAuthError(
             code="invalid_scope", description=str(error), reason="scope_malformed", redirect=redirect
@@ -64,7 +64,7 @@ def check_narrowed_scope(text: str | None, granted: tuple[str, ...]) -> tuple[st
     Raises: OAuthError invalid_scope.
     """
     try:
-        asked = [token for token in parse_scope(text) if token not in IGNORED]
+        asked = _drop_ignored(parse_scope(text), granted)
     except ValueError as error:
         raise OAuthError(code="invalid_scope", description=str(error), reason="scope_malformed") from None
     if not set(asked) <= set(granted):
@@ -72,6 +72,11 @@ def check_narrowed_scope(text: str | None, granted: tuple[str, ...]) -> tuple[st
             code="invalid_scope", description="scope exceeds what was granted", reason="scope_widened"
         )
     return tuple(asked) or granted
+
+
+def _drop_ignored(tokens: tuple[str, ...], known: Collection[str]) -> list[str]:
+    """The tokens without those of habit, unless a scope of that name exists here."""
+    return [token for token in tokens if token in known or token not in IGNORED]
 
 
 def restrict(scope: tuple[str, ...], allowed: Collection[str] | None) -> tuple[str, ...]:

@@ -49,21 +49,27 @@ class SignInThrottle:
         `is_known`: this person has signed in from this address before.
         """
         keys = self._keys(username, address, is_known=is_known)
-        wait = max(self._find(key, now=now).open_at - now for key, _ in keys)
+        # A refused attempt leaves no counter behind: refusals are cheap, and could push the others out.
+        wait = max(self._find_wait(key, now=now) for key, _ in keys)
         if wait > 0:
             return wait
         for key, limit in keys:
             self._count(key, limit, now=now)
         return 0.0
 
-    def succeed(self, username: str, address: str) -> None:
-        """The attempt was right: forget the person's count here, and take one off the others."""
-        network = find_network(address)
-        self._counters.pop(("pair", _fold(username), network), None)
-        for key in (("address", network), ("person", _fold(username))):
+    def succeed(self, username: str, address: str, *, is_known: bool) -> None:
+        """The attempt was right: forget the person's count here, and take it back from the counters it was
+        added to. `is_known` as at its beginning: who has a good account must not be able to wear down the
+        count of an address by signing in again and again between guesses at others.
+        """
+        (pair, _), *others = self._keys(username, address, is_known=is_known)
+        self._counters.pop(pair, None)
+        for key, limit in others:
             counter = self._counters.get(key)
-            if counter is not None:
-                counter.attempts = max(counter.attempts - 1, 0)
+            if counter is None:
+                continue
+            counter.attempts = max(counter.attempts - 1, 0)
+            if counter.attempts < limit.free:
                 counter.open_at = 0.0
 
     def _keys(self, username: str, address: str, *, is_known: bool) -> list[tuple[tuple[str, ...], Limit]]:
@@ -72,6 +78,10 @@ class SignInThrottle:
         if not is_known:
             keys += [(("address", network), ADDRESS_LIMIT), (("person", person), PERSON_LIMIT)]
         return keys
+
+    def _find_wait(self, key: tuple[str, ...], *, now: float) -> float:
+        counter = self._counters.get(key)
+        return 0.0 if counter is None else counter.open_at - now
 
     def _find(self, key: tuple[str, ...], *, now: float) -> _Counter:
         counter = self._counters.get(key)

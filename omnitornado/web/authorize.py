@@ -1,7 +1,6 @@
 """The authorization endpoint (RFC 6749 §3.1): check the request, then sign in, ask, or answer at once."""
 
-import re
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, unquote_plus, urlencode
 
 from omnitornado.oauth.authorize import (
     AuthorizationRequest,
@@ -26,7 +25,7 @@ class AuthorizationHandler(PageHandler):
 
     async def load_request(self) -> AuthorizationRequest:
         """The request in the query. Raises: OAuthError."""
-        parameters = parse_parameters(self.request.query)
+        parameters = parse_parameters(self.query)
         rules = self.services.build_authorization_rules(self.issuer)
         return await check_authorization_request(parameters, rules, now=self.now)
 
@@ -80,9 +79,9 @@ class AuthorizeHandler(AuthorizationHandler):
         self.log("authorize.asked", client=request.client.client_id, user=person.username, scope=scope)
         self.render_page(
             "consent.html",
-            action=f"/consent?{self.request.query}",
-            csrf_token=self.build_form_token("consent", self.request.query),
-            switch_account_url=build_login_url(self.request.uri or ""),
+            action=f"/consent?{self.query}",
+            csrf_token=self.build_form_token("consent", self.query),
+            switch_account_url=build_login_url("/authorize?" + self.query),
             **build_consent_view(request, person, scope, self.services, self.issuer),
         )
 
@@ -95,7 +94,7 @@ class AuthorizeHandler(AuthorizationHandler):
                 redirect=request.redirect,
             )
         self.log("authorize.login", client=request.client.client_id)
-        self.redirect(build_login_url("/authorize?" + drop_login_prompt(self.request.query)))
+        self.redirect(build_login_url("/authorize?" + drop_login_prompt(self.query)))
 
     async def post(self) -> None:
         """RFC 6749 §3.1 allows POST. A Lax cookie does not come with one from elsewhere: go on as GET."""
@@ -107,9 +106,12 @@ class AuthorizeHandler(AuthorizationHandler):
 
 def drop_login_prompt(query: str) -> str:
     """The query without `login` in `prompt`: the person is about to sign in, once is enough."""
-    return re.sub(r"(^|&)prompt=([^&]*)", lambda m: _without_login(m[1], m[2]), query)
+    return "&".join(_drop_login(pair) for pair in query.split("&"))
 
 
-def _without_login(separator: str, prompt: str) -> str:
-    kept = [value for value in re.split(r"\+|%20", prompt) if value != "login"]
-    return f"{separator}prompt={'+'.join(kept)}" if kept else f"{separator}prompt="
+def _drop_login(pair: str) -> str:
+    name, _, value = pair.partition("=")
+    if unquote_plus(name) != "prompt":
+        return pair
+    kept = [word for word in unquote_plus(value).split() if word != "login"]
+    return "prompt=" + quote_plus(" ".join(kept))

@@ -6,35 +6,41 @@ An exception goes one way: `log_exception` writes what the operator needs, `send
 """
 
 import logging
+import re
 from collections.abc import Awaitable
 from http.client import responses
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NoReturn
 
 import msgspec
+from tornado.http1connection import HTTP1Connection
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from omnitornado.log import log_event
 from omnitornado.net import find_client_address
 from omnitornado.oauth.bearer import BearerError
-from omnitornado.oauth.errors import OAuthError
+from omnitornado.oauth.errors import OAuthError, printable
 from omnitornado.oauth.form import Parameters, parse_parameters
 from omnitornado.oauth.secrets import encode
 from omnitornado.store.transitions import StoreUnavailable
+from omnitornado.web.cors import build_cors_headers
 from omnitornado.web.services import Services
 
 OAUTH_BODY: Final = 64 * 1024
 """Bytes. The largest body of an OAuth endpoint or a page's form."""
 
-CORS_METHODS: Final = "GET, POST, DELETE, OPTIONS"
-CORS_EXPOSED: Final = "WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version, Retry-After"
-CORS_MAX_AGE: Final = "7200"
-"""Seconds: the longest that Chromium keeps a preflight's answer."""
+MAX_DRAINED: Final = 64 * 1024 * 1024
+"""Bytes. A body that is not wanted is read and thrown away up to here: a connection that is closed with
+unread data is reset, and the client may never see the answer.
+"""
+
+RETRY_AFTER: Final = "5"
+"""Seconds, where the store does not take a change."""
 
 
 @stream_request_body
 class BaseHandler(RequestHandler):
-    """A handler of this server. Bodies are gathered here, so that one that is too long is refused before it
-    is read.
+    """A handler of this server. Bodies are gathered here, so that nothing is kept of one that is too long or
+    of no use.
     """
 
     event: ClassVar[str]
@@ -48,9 +54,11 @@ class BaseHandler(RequestHandler):
         self.request_id = encode(services.token_bytes(6))
         self._chunks: list[bytes] = []
         self._received = 0
-        services.in_flight.add(self)
+        self._refusal: Exception | None = None
+        self._is_unread = False
         # Tornado has set the default headers before this; from here on `send_error` sets these too.
         self._set_cors_headers()
+        services.in_flight.add(self)
 
     # Before the method
 
@@ -64,22 +72,54 @@ class BaseHandler(RequestHandler):
             self._set_cors_headers()
 
     def prepare(self) -> Awaitable[None] | None:
-        self.issuer  # noqa: B018 - refuses a Host that is not this server's
-        length = self.request.headers.get("Content-Length", "")
-        if length.isdigit() and int(length) > self.max_body:
-            self._refuse_body()
+        if isinstance(self.request.connection, HTTP1Connection):
+            self.request.connection.set_max_body_size(max(MAX_DRAINED, self.max_body))
+        try:
+            self.check_request()
+            if self._find_length() > self.max_body:
+                self._refuse_body()
+        except HTTPError as error:
+            self.refuse(error)
         return None
+
+    def check_request(self) -> None:
+        """What must hold before the body is of any interest. Raises: HTTPError."""
+        self.issuer  # noqa: B018 - refuses a Host that is not this server's
+
+    def refuse(self, error: Exception) -> None:
+        """Answer with `error` in place of the method: after the body has come, unless the client waits to be
+        asked for it (RFC 9110 §10.1.1).
+        """
+        waits = self.request.headers.get("Expect", "").lower() == "100-continue"
+        if waits or self._find_length() > MAX_DRAINED:
+            self._is_unread = True
+            raise error
+        self._refusal = error
+        setattr(self, str(self.request.method).lower(), self._raise_refusal)
+
+    def _raise_refusal(self, *args: str) -> NoReturn:
+        assert self._refusal is not None  # noqa: S101 - for the type checker: only `refuse` leads here
+        raise self._refusal
+
+    def _find_length(self) -> int:
+        """The body's length, as far as it is told (Tornado refuses what is not a number)."""
+        length = self.request.headers.get("Content-Length", "")
+        # More digits than any length has: Python takes no more than 4300 for one number.
+        return int(length[:20]) if re.fullmatch("[0-9]+", length) else 0
 
     def on_finish(self) -> None:
         self.services.in_flight.discard(self)
 
     def on_connection_close(self) -> None:
+        super().on_connection_close()
         self.services.in_flight.discard(self)
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         self._received += len(chunk)
-        if self._received <= self.max_body:
+        if self._refusal is None and self._received <= self.max_body:
             self._chunks.append(chunk)
+        else:
+            self._chunks.clear()
         return None
 
     @property
@@ -89,13 +129,20 @@ class BaseHandler(RequestHandler):
             self._refuse_body()
         return b"".join(self._chunks)
 
-    def _refuse_body(self) -> None:
+    def _refuse_body(self) -> NoReturn:
         raise HTTPError(413, f"the body is longer than {self.max_body} bytes")
+
+    @property
+    def query(self) -> str:
+        """The query as it may be repeated in an address: what is not ASCII percent-encoded, as a browser
+        would have done (RFC 3986 §2.1).
+        """
+        return re.sub(r"[^!-~]", lambda match: f"%{ord(match[0]):02X}", self.request.query)
 
     @property
     def issuer(self) -> str:
         """Who this server is to this request. Raises: HTTPError 421 for a `Host` that is not its own."""
-        issuer = self.services.identity().find_issuer(self.request.headers.get("Host"))
+        issuer = self.services.find_issuer(self.request)
         if issuer is None:
             raise HTTPError(421, "this server answers on loopback names only; set [server] public_url")
         return issuer
@@ -163,27 +210,20 @@ class BaseHandler(RequestHandler):
         """Whether a browser page of this origin may read the answers here."""
         if origin in self.services.allowed_origins:
             return True
-        issuer = self.services.identity().find_issuer(self.request.headers.get("Host"))
+        issuer = self.services.find_issuer(self.request)
         return issuer is not None and self.services.identity().is_own_origin(origin, issuer)
 
     def _set_cors_headers(self) -> None:
         origin = self.request.headers.get("Origin")
-        if origin is None and not self.is_cors_open:
-            return
         if self.is_cors_open:
-            self.set_header("Access-Control-Allow-Origin", "*")
+            allowed = "*"
         elif origin is not None and self.is_allowed_origin(origin):
-            self.set_header("Access-Control-Allow-Origin", origin)
+            allowed = origin
             self.add_header("Vary", "Origin")
         else:
             return
-        self.set_header("Access-Control-Expose-Headers", CORS_EXPOSED)
-        if self.request.method == "OPTIONS":
-            self.set_header("Access-Control-Allow-Methods", CORS_METHODS)
-            asked = self.request.headers.get("Access-Control-Request-Headers")
-            # Authorization must be named, a wildcard does not cover it (Fetch §3.3.3).
-            self.set_header("Access-Control-Allow-Headers", asked or "Authorization, Content-Type")
-            self.set_header("Access-Control-Max-Age", CORS_MAX_AGE)
+        for name, value in build_cors_headers(self.request, allowed).items():
+            self.set_header(name, value)
 
     # Errors
 
@@ -201,11 +241,11 @@ class BaseHandler(RequestHandler):
         alone.
         """
         if isinstance(value, (OAuthError, BearerError)):
-            self.log(f"{self.event}.refused", error=value.code, reason=value.reason)
+            self.log(f"{self.event}.refused", error=value.code, reason=value.reason, detail=value.description)
         elif isinstance(value, StoreUnavailable):
             self.log(f"{self.event}.unavailable", level=logging.ERROR, reason="store_unavailable")
         elif isinstance(value, HTTPError):
-            self.log(f"{self.event}.refused", status=value.status_code, reason=value.log_message)
+            self.log(f"{self.event}.refused", status=value.status_code, reason=find_detail(value))
         else:
             logging.getLogger("omnitornado").error(
                 "%s.failed request=%s", self.event, self.request_id, exc_info=value or True
@@ -217,11 +257,10 @@ class BaseHandler(RequestHandler):
         if status_code == 405:
             self.set_header("Allow", ", ".join(self.find_methods()))
         if status_code == 503:
-            self.set_header("Retry-After", "5")
+            self.set_header("Retry-After", RETRY_AFTER)
         if isinstance(error, OAuthError) and error.retry_after is not None:
             self.set_header("Retry-After", str(error.retry_after))
-        if status_code == 413:
-            # The rest of the body is not read, so the connection can't be used again.
+        if self._is_unread:
             self.set_header("Connection", "close")
         self.write_failure(status_code, error)
 
@@ -241,11 +280,18 @@ def find_error(kwargs: dict[str, Any]) -> BaseException | None:
     return exc_info[1] if exc_info else None
 
 
+def find_detail(error: BaseException | None) -> str | None:
+    """What an HTTPError says of itself."""
+    if not isinstance(error, HTTPError) or not error.log_message:
+        return None
+    return str(error.log_message % error.args)
+
+
 def build_http_error(status: int, error: BaseException | None, reference: str) -> dict[str, str]:
     """An error that HTTP names and OAuth does not, in OAuth's form."""
     if status == 503:
         return {"error": "temporarily_unavailable", "error_description": "try again shortly"}
     if status >= 500:
         return {"error": "server_error", "error_description": f"internal error, reference {reference}"}
-    detail = error.log_message if isinstance(error, HTTPError) and error.log_message else None
-    return {"error": "invalid_request", "error_description": detail or responses.get(status, "bad request")}
+    description = printable(find_detail(error) or responses.get(status, "bad request"))
+    return {"error": "invalid_request", "error_description": description}

@@ -13,11 +13,11 @@ class ConsentHandler(AuthorizationHandler):
 
     async def post(self) -> None:
         form = self.parse_form()
-        self.check_form_token(form.get("csrf_token"), "consent", self.request.query)
+        self.check_form_token(form.get("csrf_token"), "consent", self.query)
         request = await self.load_request()
         found = await self.find_session()
         if found is None:
-            self.redirect(build_login_url("/authorize?" + self.request.query), status=303)
+            self.redirect(build_login_url("/authorize?" + self.query), status=303)
             return
         _, person = found
         scope = check_grantable(request, person)

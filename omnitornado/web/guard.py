@@ -8,6 +8,7 @@ from tornado.web import RequestHandler
 
 from omnitornado.oauth.bearer import BearerError, build_challenge, check_bearer, check_scope
 from omnitornado.oauth.resource import ProtectedResource
+from omnitornado.store.transitions import StoreUnavailable
 from omnitornado.web.services import Services
 
 H = TypeVar("H", bound=type[RequestHandler])
@@ -23,7 +24,7 @@ def guard_handler(
     def decorate(handler: H) -> H:
         class Guarded(handler):  # type: ignore[valid-type,misc]
             async def prepare(self) -> None:
-                issuer = services.identity().find_issuer(self.request.headers.get("Host"))
+                issuer = services.find_issuer(self.request)
                 try:
                     bearer = await check_bearer(
                         self.request.headers.get("Authorization"),
@@ -33,8 +34,12 @@ def guard_handler(
                         now=services.clock(),
                     )
                     check_scope(bearer, scope)
+                    await services.store.touch_grant(bearer.grant_id, now=services.clock())
                 except BearerError as error:
                     _refuse(self, error, resource, issuer or services.identity().issuer)
+                    return
+                except StoreUnavailable:
+                    _refuse_for_now(self)
                     return
                 self.current_user = bearer
                 result: Any = super().prepare()
@@ -51,6 +56,16 @@ def guard_handler(
 def _refuse(handler: RequestHandler, error: BearerError, resource: ProtectedResource, issuer: str) -> None:
     handler.set_status(error.status)
     handler.set_header("WWW-Authenticate", build_challenge(error, resource, issuer=issuer))
+    _finish(handler, {"error": error.code or "unauthorized", "error_description": error.description})
+
+
+def _refuse_for_now(handler: RequestHandler) -> None:
+    handler.set_status(503)
+    handler.set_header("Retry-After", "5")
+    _finish(handler, {"error": "temporarily_unavailable", "error_description": "try again shortly"})
+
+
+def _finish(handler: RequestHandler, body: dict[str, str]) -> None:
     handler.set_header("Content-Type", "application/json")
-    body = {"error": error.code or "unauthorized", "error_description": error.description}
+    handler.set_header("Cache-Control", "no-store")
     handler.finish(msgspec.json.encode(body))

@@ -8,7 +8,7 @@ class HealthHandler(BaseHandler):
 
     event = "health"
 
-    def prepare(self) -> None:
+    def check_request(self) -> None:
         """Any Host will do: a balancer asks by address."""
 
     def get(self) -> None:

@@ -1,9 +1,20 @@
 """The page at `/`, and what else a server has: its health, and the answer for an address that is nobody's."""
 
-from tornado.web import HTTPError, StaticFileHandler
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from tornado.web import HTTPError
 
 from omnitornado.web.connect import build_guides
 from omnitornado.web.pages import PageHandler
+from omnitornado.web.services import Services
+
+CONTENT_TYPES: Final = {"css": "text/css; charset=UTF-8", "svg": "image/svg+xml"}
+"""By file name extension: what else lies in the folder is not served."""
+MAX_AGE: Final = 3600
+"""Seconds a browser may keep a file: they change with the version alone."""
 
 
 class HomeHandler(PageHandler):
@@ -27,14 +38,33 @@ class NotFoundHandler(PageHandler):
 
     event = "notfound"
 
-    def prepare(self) -> None:
+    def check_request(self) -> None:
         raise HTTPError(404)
 
 
-class StaticHandler(StaticFileHandler):
-    """The stylesheet and the icons."""
+class StaticHandler(PageHandler):
+    """The stylesheet and the pictures: the files of one folder, and nothing else by whatever name."""
 
-    def set_extra_headers(self, path: str) -> None:
-        self.set_header("X-Content-Type-Options", "nosniff")
-        self.set_header("Cache-Control", "public, max-age=3600")
-        self.clear_header("Server")
+    event = "static"
+
+    def initialize(self, services: Services, folder: Path) -> None:  # type: ignore[override]
+        super().initialize(services)
+        self.folder = folder
+
+    def check_request(self) -> None:
+        """Any Host will do: there is nothing here to hide."""
+
+    def get(self, name: str) -> None:
+        content_type = CONTENT_TYPES.get(name.rpartition(".")[2])
+        content = read_files(self.folder).get(name)
+        if content is None or content_type is None:
+            raise HTTPError(404)
+        self.set_header("Content-Type", content_type)
+        self.set_header("Cache-Control", f"public, max-age={MAX_AGE}")
+        self.write(content)
+
+
+@functools.cache
+def read_files(folder: Path) -> Mapping[str, bytes]:
+    """The files of a folder by name: read once, a few kilobytes."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}

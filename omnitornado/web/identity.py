@@ -8,7 +8,8 @@ import msgspec
 from omnitornado.oauth.redirect_uri import LOOPBACK_HOSTS
 from omnitornado.oauth.resource import DEFAULT_PORTS
 
-HOST: Final = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.\-]+)(?::(?P<port>[0-9]{1,5}))?")
+HOST: Final = re.compile(r"(?P<name>\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.\-]+)(?::(?P<port>[0-9]{1,5}))?")
+MAX_PORT: Final = 65535
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -24,8 +25,12 @@ class Identity(msgspec.Struct, frozen=True):
     port: int
     """Where it listens."""
 
-    def find_issuer(self, host_header: str | None) -> str | None:
-        """The issuer for a request with this `Host`; None when the request must be refused."""
+    def find_issuer(self, host_header: str | None, scheme: str | None = None) -> str | None:
+        """The issuer for a request with this `Host`; None when the request must be refused.
+
+        `scheme`: what a trusted proxy was asked by, where that is not what it asks this server by.
+        """
+        scheme = scheme or self.scheme
         if self.public_url:
             return self.public_url
         if host_header is None:
@@ -34,9 +39,10 @@ class Identity(msgspec.Struct, frozen=True):
         name = match["name"].lower() if match else ""
         if match is None or name.strip("[]") not in LOOPBACK_HOSTS:
             return None
-        port = match["port"]
-        is_default = port is None or int(port) == DEFAULT_PORTS[self.scheme]
-        return f"{self.scheme}://{name}" if is_default else f"{self.scheme}://{name}:{int(port)}"
+        port = int(match["port"] or DEFAULT_PORTS[scheme])
+        if port > MAX_PORT:
+            return None
+        return f"{scheme}://{name}" + ("" if port == DEFAULT_PORTS[scheme] else f":{port}")
 
     @property
     def local_url(self) -> str:
@@ -52,15 +58,11 @@ class Identity(msgspec.Struct, frozen=True):
         """The name to print: the public one, or the local one."""
         return self.public_url or self.local_url
 
-    @property
-    def is_secure(self) -> bool:
-        """Whether browsers reach it by https."""
-        return self.issuer.startswith("https:")
-
     def is_own_origin(self, origin: str, issuer: str) -> bool:
         """Whether a browser's `Origin` is this server itself; by each loopback name, on the same port."""
         if origin == issuer:
             return True
-        port = re.search(r":[0-9]+$", issuer)
+        scheme, _, host = issuer.partition("://")
+        port = re.search(r":[0-9]+$", host)
         names = () if self.public_url else ("localhost", "127.0.0.1", "[::1]")
-        return origin in {f"{self.scheme}://{name}{port[0] if port else ''}" for name in names}
+        return origin in {f"{scheme}://{name}{port[0] if port else ''}" for name in names}

@@ -4,7 +4,7 @@ import math
 
 from omnitornado.oauth.form import parse_parameters
 from omnitornado.oauth.login import SignInError
-from omnitornado.web.pages import PageHandler, parse_target
+from omnitornado.web.pages import PageHandler, build_login_url, parse_target
 
 
 class LoginHandler(PageHandler):
@@ -13,18 +13,18 @@ class LoginHandler(PageHandler):
     event = "login"
 
     async def get(self) -> None:
-        target = parse_target(parse_parameters(self.request.query).get("next"))
+        target = parse_target(parse_parameters(self.query).get("next"))
         await self._show(target)
 
     async def post(self) -> None:
-        target = parse_target(parse_parameters(self.request.query).get("next"))
+        target = parse_target(parse_parameters(self.query).get("next"))
         form = self.parse_form()
         self.check_form_token(form.get("csrf_token"), "login", target)
         username, password = form.get("username") or "", form.get("password") or ""
         try:
             person = await self.services.sign_in.sign_in(username, password, self.address, now=self.now)
         except SignInError as error:
-            self.log("login.refused", reason=error.reason, user=username)
+            self.log("login.refused", reason=error.reason, user=self._find_known_name(username))
             await self._show_again(target, username, error)
             return
         cookie = await self.services.sessions.open(
@@ -44,8 +44,20 @@ class LoginHandler(PageHandler):
             return
         wait = max(math.ceil(error.retry_after), 1)
         self.set_header("Retry-After", str(wait))
-        message = f"Too many attempts. Try again in {wait} seconds."
-        await self._show(target, username=username, error=message, retry_after=wait, status=429)
+        is_busy = error.reason == "sign_in_busy"
+        await self._show(
+            target,
+            username=username,
+            error="The server is busy." if is_busy else "Too many attempts.",
+            retry_after=wait,
+            status=503 if is_busy else 429,
+        )
+
+    def _find_known_name(self, username: str) -> str | None:
+        """For the log, which must not hold what people type into the wrong field: their password."""
+        return (
+            username if any(person.username == username for person in self.services.people.listed) else None
+        )
 
     async def _show(
         self,
@@ -59,7 +71,7 @@ class LoginHandler(PageHandler):
         self.render_page(
             "login.html",
             status=status,
-            action=self.request.uri,
+            action=build_login_url(target),
             csrf_token=self.build_form_token("login", target),
             username=username,
             error=error,
@@ -98,6 +110,6 @@ class LogoutHandler(PageHandler):
         cookie = self.cookie
         if cookie is not None:
             await self.services.sessions.close(cookie)
-        self.clear_cookie(self.cookie_name)
+        self.take_cookie()
         self.log("logout.succeeded")
         self.redirect("/logout", status=303)

@@ -7,8 +7,9 @@ both.
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import responses
 from typing import Any
@@ -19,15 +20,19 @@ from tornado.web import HTTPError, stream_request_body
 
 from omnitornado.mcp.endpoint import Endpoint
 from omnitornado.mcp.exchange import Reply
+from omnitornado.mcp.inbound import parse_accept
 from omnitornado.mcp.jsonrpc import INTERNAL_ERROR, INVALID_REQUEST
 from omnitornado.mcp.principal import Principal
 from omnitornado.mcp.streams import Listener
 from omnitornado.oauth.bearer import Bearer, BearerError, build_challenge, check_bearer
 from omnitornado.oauth.resource import ProtectedResource
-from omnitornado.web.base import BaseHandler
+from omnitornado.store.transitions import StoreUnavailable
+from omnitornado.web.base import RETRY_AFTER, BaseHandler, find_detail
 from omnitornado.web.services import Services
 
 KEEP_ALIVE = b": keep-alive\n\n"
+AUTHENTICATED = ("POST", "GET", "HEAD", "DELETE")
+"""A preflight carries no token, and what else there is answers 405."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class PostStream:
         self.cancels_on_disconnect = False
 
     async def send(self, message: dict[str, Any]) -> None:
-        await self._handler.write_event(msgspec.json.encode(message))
+        await self._handler.write_chunk(build_event(msgspec.json.encode(message)))
 
 
 @stream_request_body
@@ -61,39 +66,47 @@ class McpHandler(BaseHandler):
         super().initialize(services)
         self.mcp = mcp
         self.max_body = mcp.max_body
+        self._bearer: Bearer | None = None
         self._is_streaming = False
         self._is_open = True
-        self._on_close: list[Any] = []
+        self._writing = asyncio.Lock()
+        self._on_close: list[Callable[[], object]] = []
 
-    def prepare(self) -> Awaitable[None] | None:
+    def check_request(self) -> None:
+        super().check_request()
         origin = self.request.headers.get("Origin")
         if origin is not None and not self.is_allowed_origin(origin):
             # streamable-http, Security & Endpoint: a page elsewhere must not reach a local server.
             raise HTTPError(403, "Origin is not allowed")
-        return super().prepare()
 
-    def is_allowed_origin(self, origin: str) -> bool:
-        self.issuer  # noqa: B018 - a Host that is not ours is refused before anything else is told
-        return super().is_allowed_origin(origin)
+    async def prepare(self) -> None:
+        """Authenticate before the body comes: nothing is kept of what a stranger sends."""
+        super().prepare()
+        if self._refusal is None and self.request.method in AUTHENTICATED:
+            try:
+                self._bearer = await self.authenticate()
+            except (BearerError, StoreUnavailable) as error:
+                self.refuse(error)
 
     # Methods
 
     async def post(self) -> None:
-        principal = _build_principal(await self.authenticate())
         stream = PostStream(self)
         work = asyncio.ensure_future(
-            self.mcp.endpoint.handle_post(self.body, self._find_headers(), principal, stream)
+            self.mcp.endpoint.handle_post(self.body, self._find_headers(), self.principal, stream)
         )
         self._on_close.append(lambda: work.cancel() if stream.cancels_on_disconnect else None)
         while not (await asyncio.wait({work}, timeout=self.mcp.keep_alive))[0]:
-            if self._accepts_events():
-                await self.write_comment()
+            has_left = not self._is_open and stream.cancels_on_disconnect
+            if has_left or (self._is_subscription() and not await self.is_still_authenticated()):
+                work.cancel()
+            elif self._accepts_events():
+                await self.write_chunk(KEEP_ALIVE)
         if not work.cancelled():
             await self.write_reply(work.result())
 
     async def get(self) -> None:
-        principal = _build_principal(await self.authenticate())
-        answer = await self.mcp.endpoint.open_stream(self._find_headers(), principal)
+        answer = await self.mcp.endpoint.open_stream(self._find_headers(), self.principal)
         if isinstance(answer, Reply):
             await self.write_reply(answer)
             return
@@ -104,15 +117,20 @@ class McpHandler(BaseHandler):
             answer.close()
 
     async def delete(self) -> None:
-        principal = _build_principal(await self.authenticate())
-        await self.write_reply(await self.mcp.endpoint.handle_delete(self._find_headers(), principal))
+        await self.write_reply(await self.mcp.endpoint.handle_delete(self._find_headers(), self.principal))
 
     async def head(self) -> None:  # type: ignore[override]
         """Gemini CLI reads the challenge off a HEAD; with a good token there is nothing to say."""
-        await self.authenticate()
+        self.clear_header("Content-Type")
+
+    @property
+    def principal(self) -> Principal:
+        """Who calls. Only after `prepare`."""
+        assert self._bearer is not None  # noqa: S101 - for the type checker: the method would not run
+        return _build_principal(self._bearer)
 
     async def authenticate(self) -> Bearer:
-        """Raises: BearerError, which becomes the challenge."""
+        """Raises: BearerError, which becomes the challenge; StoreUnavailable."""
         values = self.request.headers.get_list("Authorization")
         if len(values) > 1:
             raise BearerError(
@@ -130,48 +148,68 @@ class McpHandler(BaseHandler):
         await self.services.store.touch_grant(bearer.grant_id, now=self.now)
         return bearer
 
+    async def is_still_authenticated(self) -> bool:
+        """Whether the token of a stream without an end is still good."""
+        try:
+            await self.authenticate()
+        except BearerError as error:
+            self.log("mcp.stream_ended", reason=error.reason)
+            return False
+        return True
+
     # Streams
 
-    async def write_event(self, data: bytes) -> None:
-        """Send one message as an event. Nothing happens once the client has left."""
-        await self._write_chunk(b"event: message\ndata: " + data + b"\n\n")
-
-    async def write_comment(self) -> None:
-        """Keep the connection from being taken for dead."""
-        await self._write_chunk(KEEP_ALIVE)
-
-    async def _write_chunk(self, chunk: bytes) -> None:
-        if not self._is_open:
-            return
-        if not self._is_streaming:
-            self._is_streaming = True
-            self.set_header("Content-Type", "text/event-stream")
-            # nginx and others hold a stream back without it (streamable-http, Receiving Messages).
-            self.set_header("X-Accel-Buffering", "no")
-        self.write(chunk)
-        try:
-            await self.flush()
-        except StreamClosedError:
-            self._is_open = False
+    async def write_chunk(self, chunk: bytes) -> None:
+        """Send a part of an event stream. Nothing happens once the client has left."""
+        # One at a time: Tornado forgets who waits for a flush when the next one begins.
+        async with self._writing:
+            if not self._is_open:
+                return
+            if not self._is_streaming:
+                self._is_streaming = True
+                self.set_header("Content-Type", "text/event-stream")
+                # nginx and others hold a stream back without it (streamable-http, Receiving Messages).
+                self.set_header("X-Accel-Buffering", "no")
+            self.write(chunk)
+            try:
+                await self.flush()
+            except StreamClosedError:
+                self._is_open = False
 
     async def _drain(self, listener: Listener) -> None:
         """Pass on what the listener gives. A token that ends, ends its stream."""
-        await self.write_comment()
+        await self.write_chunk(KEEP_ALIVE)
         while self._is_open:
-            try:
+            chunk = KEEP_ALIVE
+            with contextlib.suppress(TimeoutError):
                 message = await asyncio.wait_for(listener.receive(), self.mcp.keep_alive)
-            except TimeoutError:
-                await self.authenticate()
-                await self.write_comment()
-                continue
-            if message is None:
+                if message is None:
+                    return
+                chunk = build_event(msgspec.json.encode(message))
+            if not await self.is_still_authenticated():
                 return
-            await self.write_event(msgspec.json.encode(message))
+            await self.write_chunk(chunk)
 
     async def write_reply(self, reply: Reply) -> None:
         """The last word: an event on a stream, or the answer itself."""
         if not self._is_open:
             return
+        if not self._is_streaming:
+            self._write_head(reply)
+        if reply.body is None:
+            return
+        if self._is_streaming or reply.stream:
+            await self.write_chunk(build_event(reply.body))
+        else:
+            self.write(reply.body)
+
+    def _write_head(self, reply: Reply) -> None:
+        self.clear_header("Content-Type")
+        self.set_status(reply.status)
+        if reply.status == 503:
+            self.set_header("Retry-After", RETRY_AFTER)
+        for name, value in reply.headers.items():
+            self.set_header(name, value)
         if reply.required_scopes:
             error = BearerError(
                 code="insufficient_scope",
@@ -181,16 +219,10 @@ class McpHandler(BaseHandler):
             )
             self.set_header("WWW-Authenticate", build_challenge(error, self.mcp.resource, issuer=self.issuer))
             self.log("mcp.refused", error=error.code, reason=error.reason)
-        if self._is_streaming or reply.stream:
-            if reply.body is not None:
-                await self.write_event(reply.body)
-            return
-        self.set_status(reply.status)
-        for name, value in reply.headers.items():
-            self.set_header(name, value)
-        if reply.body is not None:
-            self.set_header("Content-Type", "application/json")
-            self.write(reply.body)
+
+    def on_finish(self) -> None:
+        super().on_finish()
+        self._is_open = False
 
     def on_connection_close(self) -> None:
         super().on_connection_close()
@@ -199,8 +231,11 @@ class McpHandler(BaseHandler):
             tell()
 
     def _accepts_events(self) -> bool:
-        accept = self.request.headers.get("Accept", "*/*")
-        return "text/event-stream" in accept or "*/*" in accept
+        return parse_accept(self.request.headers.get("Accept")).stream
+
+    def _is_subscription(self) -> bool:
+        """A request without an end. The endpoint has held the header against the body."""
+        return self.request.headers.get("Mcp-Method") == "subscriptions/listen"
 
     def _find_headers(self) -> dict[str, str]:
         """Headers by lower-cased name. One that came twice is joined by a comma, and so matches nothing."""
@@ -208,32 +243,41 @@ class McpHandler(BaseHandler):
 
     # Errors
 
+    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
+        """A stream that has begun can only end."""
+        if not self._is_streaming:
+            super().send_error(status_code, **kwargs)
+        elif not self._finished:
+            self.finish()
+
     def write_failure(self, status: int, error: BaseException | None) -> None:
         """A JSON-RPC error of no request, with the challenge where a token is what is missing."""
-        if self._is_streaming:
-            self.finish()
-            return
         message = responses.get(status, "Error")
         if isinstance(error, BearerError):
             message = error.description
             self.set_header("WWW-Authenticate", build_challenge(error, self.mcp.resource, issuer=self.issuer))
-        elif isinstance(error, HTTPError) and error.log_message:
-            message = error.log_message
-        elif status >= 500 and status != 503:
+        elif status == 503:
+            message = "Temporarily unavailable"
+        elif status >= 500:
             message = f"Internal error, reference {self.request_id}"
+        else:
+            message = find_detail(error) or message
         code = INTERNAL_ERROR if status >= 500 else INVALID_REQUEST
         failure = {"code": code, "message": message}
         self.write_json({"jsonrpc": "2.0", "id": None, "error": failure}, status=status)
         self.finish()
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
-        if isinstance(value, BearerError) and self._is_streaming:
-            self.log("mcp.stream_ended", reason=value.reason)
-        elif isinstance(value, BearerError) and value.code is None:
+        if isinstance(value, BearerError) and value.code is None:
             # Every client's first request comes without a token: that is how it finds the way.
             self.log("mcp.challenged", level=logging.DEBUG, reason=value.reason)
         else:
             super().log_exception(typ, value, tb)
+
+
+def build_event(data: bytes) -> bytes:
+    """One JSON message, on its one line, as a server-sent event."""
+    return b"event: message\ndata: " + data + b"\n\n"
 
 
 def _build_principal(bearer: Bearer) -> Principal:

@@ -1,14 +1,16 @@
 """What the pages share: the template, the cookie, the anti-forgery field, and errors a person can read."""
 
+import re
 from http.client import responses
 from typing import Any, ClassVar, Final, NoReturn
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from tornado.web import HTTPError
 
 from omnitornado.oauth.browser_session import build_form_token, is_cookie, is_form_token
 from omnitornado.oauth.errors import OAuthError
 from omnitornado.oauth.people import Person
+from omnitornado.oauth.resource import DEFAULT_PORTS
 from omnitornado.store.records import BrowserSession
 from omnitornado.web.base import BaseHandler
 
@@ -18,6 +20,9 @@ CONTENT_SECURITY_POLICY: Final = (
 """No `form-action`: Chromium holds it against the redirect that follows a form, and so against every client's
 address.
 """
+
+TARGET: Final = re.compile(r"/|/account|/authorize\?[!-~]*")
+"""Only what a URL can have: a line break would end the header it is sent in."""
 
 WORDS: Final = {
     400: ("This request can't be used", "The app sent something this server can't accept."),
@@ -41,7 +46,6 @@ class PageHandler(BaseHandler):
         super().set_default_headers()
         self.set_header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
         self.set_header("X-Frame-Options", "DENY")
-        self.set_header("Cross-Origin-Opener-Policy", "same-origin")
 
     def render_page(self, template: str, *, status: int = 200, **variables: Any) -> None:
         """Write the page. Every value is escaped by the template."""
@@ -58,10 +62,14 @@ class PageHandler(BaseHandler):
         """`__Host-` binds it to this very host under https. Cookies don't know ports, so on loopback the name
         does.
         """
-        identity = self.services.identity()
-        if identity.is_secure:
+        if self.is_secure:
             return "__Host-omnitornado_session"
-        return f"omnitornado_session_{self.issuer.rpartition(':')[2].strip('/')}"
+        return f"omnitornado_session_{urlsplit(self.issuer).port or DEFAULT_PORTS['http']}"
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether the browser came by https."""
+        return self.issuer.startswith("https:")
 
     @property
     def cookie(self) -> str | None:
@@ -84,10 +92,14 @@ class PageHandler(BaseHandler):
             value,
             httponly=True,
             samesite="Lax",
-            secure=self.services.identity().is_secure,
+            secure=self.is_secure,
             path="/",
             max_age=None if lifetime is None else int(lifetime),
         )
+
+    def take_cookie(self) -> None:
+        """Have the browser forget the cookie. It takes no `__Host-` cookie back that is not Secure."""
+        self.clear_cookie(self.cookie_name, path="/", secure=self.is_secure)
 
     async def find_session(self) -> tuple[BrowserSession, Person] | None:
         """Who is signed in at this browser."""
@@ -136,9 +148,7 @@ def build_login_url(target: str) -> str:
 
 def parse_target(value: str | None) -> str:
     """Where to go after sign-in: a page of this server, and nowhere else (no open redirect)."""
-    if value is not None and (value in ("/", "/account") or value.startswith("/authorize?")):
-        return value
-    return "/account"
+    return value if value is not None and TARGET.fullmatch(value) else "/account"
 
 
 def refuse_form(reason: str) -> NoReturn:

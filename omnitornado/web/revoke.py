@@ -18,4 +18,4 @@ class RevokeHandler(ClientAuthenticationHandler):
             now=self.now,
         )
         self.log("revoke.succeeded", reason=reason)
-        self.set_status(200)
+        self.clear_header("Content-Type")

@@ -5,9 +5,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from tornado.httputil import HTTPServerRequest
 from tornado.template import Loader
 
-from omnitornado.net import Network
+from omnitornado.net import Network, find_client_scheme
 from omnitornado.oauth.authorize import AuthorizationRules
 from omnitornado.oauth.browser_session import BrowserSessions
 from omnitornado.oauth.client import Clients
@@ -59,6 +60,13 @@ class Services:
     """The tools behind a scope."""
     clock: Callable[[], float] = time.time
     token_bytes: TokenBytes = secrets.token_bytes
+
+    def find_issuer(self, request: HTTPServerRequest) -> str | None:
+        """Who this server is to a request; None for a `Host` that is not its own."""
+        scheme = find_client_scheme(
+            request.remote_ip or "", request.headers.get("X-Forwarded-Proto"), self.trusted_proxies
+        )
+        return self.identity().find_issuer(request.headers.get("Host"), scheme)
 
     def build_authorization_rules(self, issuer: str) -> AuthorizationRules:
         """What an authorization request under this issuer is checked against."""

@@ -1,0 +1,154 @@
+"""The signed-in browser, and the anti-forgery field of its forms."""
+
+import pytest
+
+from omnitornado.oauth.browser_session import BrowserSessions, build_form_token, is_cookie, is_form_token
+from omnitornado.oauth.people import People
+from omnitornado.oauth.secrets import digest
+
+from .world import ADA, BOB, World, build_token_bytes, run
+
+COOKIE, OTHER = "A" * 42 + "E", "B" * 42 + "E"
+
+
+def build_sessions(world: World, people: People | None = None) -> BrowserSessions:
+    return BrowserSessions(world.store, people or People([ADA, BOB]), lifetime=3600.0)
+
+
+async def sign_in(world: World, sessions: BrowserSessions, replaces: str | None = None) -> str:
+    return await sessions.open(
+        ADA, replaces=replaces, address="192.0.2.1", user_agent="x" * 5000, now=world.now
+    )
+
+
+def test_a_cookie_is_256_random_bits() -> None:
+    """Required by RFC 6265 §8.4 in spirit: it can't be guessed."""
+
+    async def scenario(world: World) -> None:
+        sessions = BrowserSessions(world.store, People(), lifetime=1.0, token_bytes=build_token_bytes())
+        first, second = sessions.build_cookie(), sessions.build_cookie()
+        assert first != second
+        assert is_cookie(first)
+        assert len(first) == 43
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    "value", ["", "x", "A" * 42, "A" * 44, "A" * 43 + "=", "é" * 43, "A" * 42 + "\n", "A" * 42 + "B"]
+)
+def test_no_other_value_is_a_cookie(value: str) -> None:
+    """Our choice: one spelling, so that a cookie somebody else set by hand is not taken up."""
+    assert is_cookie(COOKIE)
+    assert not is_cookie(value)
+
+
+def test_a_browser_stays_signed_in_until_its_time_is_up() -> None:
+    """Our choice: counted from the sign-in, never renewed."""
+
+    async def scenario(world: World) -> None:
+        sessions = build_sessions(world)
+        cookie = await sign_in(world, sessions)
+        world.advance(3599.9)
+        found = await sessions.find(cookie, now=world.now)
+        assert found is not None
+        session, person = found
+        assert (session.username, session.address, person) == ("ada", "192.0.2.1", ADA)
+        assert len(session.user_agent) == 200
+        world.advance(0.1)
+        assert await sessions.find(cookie, now=world.now) is None
+
+    run(scenario)
+
+
+def test_signing_in_replaces_the_cookie() -> None:
+    """Required by OWASP's advice (session fixation): what was known before is worth nothing after."""
+
+    async def scenario(world: World) -> None:
+        sessions = build_sessions(world)
+        before = sessions.build_cookie()
+        first = await sign_in(world, sessions, replaces=before)
+        second = await sign_in(world, sessions, replaces=first)
+        assert len({before, first, second}) == 3
+        assert await sessions.find(before, now=world.now) is None
+        assert await sessions.find(first, now=world.now) is None
+        assert await sessions.find(second, now=world.now) is not None
+
+    run(scenario)
+
+
+def test_nobody_is_signed_in_without_a_session() -> None:
+    """Our choice."""
+
+    async def scenario(world: World) -> None:
+        sessions = build_sessions(world)
+        for cookie in (None, "", sessions.build_cookie(), "é", "\ud800"):
+            assert await sessions.find(cookie, now=world.now) is None
+
+    run(scenario)
+
+
+def test_signing_out_ends_the_session_on_the_server() -> None:
+    """Our choice: a cookie that was copied is worth nothing either."""
+
+    async def scenario(world: World) -> None:
+        sessions = build_sessions(world)
+        cookie, other = await sign_in(world, sessions), await sign_in(world, sessions)
+        await sessions.close(cookie)
+        await sessions.close(cookie)
+        assert await sessions.find(cookie, now=world.now) is None
+        assert await sessions.find(other, now=world.now) is not None
+
+    run(scenario)
+
+
+def test_a_person_gone_from_the_configuration_is_signed_out() -> None:
+    """Our choice."""
+
+    async def scenario(world: World) -> None:
+        cookie = await sign_in(world, build_sessions(world))
+        assert await build_sessions(world, People([BOB])).find(cookie, now=world.now) is None
+
+    run(scenario)
+
+
+def test_the_store_knows_the_digest_alone() -> None:
+    """Our choice: who reads the files can't sign in."""
+
+    async def scenario(world: World) -> None:
+        cookie = await sign_in(world, build_sessions(world))
+        assert await world.store.find_session(digest(cookie), now=world.now) is not None
+        assert await world.store.find_session(cookie.encode(), now=world.now) is None
+
+    run(scenario)
+
+
+def test_a_form_is_bound_to_its_browser_its_purpose_and_what_it_showed() -> None:
+    """Required by RFC 6749 §10.12 (cross-site request forgery at the authorization endpoint)."""
+    token = build_form_token(COOKIE, "consent", "client_id=a&scope=mcp")
+    assert is_form_token(token, COOKIE, "consent", "client_id=a&scope=mcp")
+    assert not is_form_token(token, OTHER, "consent", "client_id=a&scope=mcp")
+    assert not is_form_token(token, COOKIE, "login", "client_id=a&scope=mcp")
+    assert not is_form_token(token, COOKIE, "consent", "client_id=a&scope=mcp+files")
+    assert not is_form_token(token, COOKIE, "consent")
+    assert not is_form_token(build_form_token(COOKIE, "consent"), COOKIE, "consent", "x")
+
+
+@pytest.mark.parametrize("token", [None, "", "x", "é", "\ud800", COOKIE])
+def test_no_other_token_is_good(token: str | None) -> None:
+    """Required by RFC 6749 §10.12."""
+    assert not is_form_token(token, COOKIE, "login")
+
+
+@pytest.mark.parametrize("cookie", [None, "", "x", "é" * 43, "\ud800"])
+def test_without_a_cookie_of_ours_no_form_is_good(cookie: str | None) -> None:
+    """Our choice: an empty or made-up key would let anyone make the token."""
+    token = build_form_token(cookie, "login") if cookie and cookie.isascii() else "x"
+    assert not is_form_token(token, cookie, "login")
+
+
+def test_a_form_token_survives_a_restart_and_tells_nothing() -> None:
+    """Our choice: it is made of the cookie alone."""
+    assert build_form_token(COOKIE, "login") == build_form_token(COOKIE, "login")
+    assert COOKIE not in build_form_token(COOKIE, "login")
+    assert is_form_token(build_form_token(COOKIE, "login", "é\ud800"), COOKIE, "login", "é\ud800")

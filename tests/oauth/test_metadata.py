@@ -1,0 +1,54 @@
+"""The documents that clients discover the server by."""
+
+from omnitornado.oauth.metadata import build_resource_metadata, build_server_metadata
+from omnitornado.oauth.resource import ProtectedResource
+from omnitornado.oauth.scope import ScopePolicy
+
+from .world import FILES, ISSUER, MCP, SCOPES
+
+
+def test_the_server_says_what_it_does() -> None:
+    """Required by RFC 8414 §2, RFC 9207 §3, RFC 7636 §6.2 and RFC 9728 §4."""
+    assert build_server_metadata(issuer=ISSUER, scopes=SCOPES, resources=[MCP, FILES], can_register=True) == {
+        "issuer": ISSUER,
+        "authorization_endpoint": ISSUER + "/authorize",
+        "token_endpoint": ISSUER + "/token",
+        "registration_endpoint": ISSUER + "/register",
+        "revocation_endpoint": ISSUER + "/revoke",
+        "scopes_supported": ["mcp", "files"],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
+        "protected_resources": [ISSUER + "/mcp", ISSUER + "/files/mcp"],
+        "service_documentation": ISSUER + "/",
+    }
+
+
+def test_registration_is_advertised_where_it_is_on() -> None:
+    """Required by RFC 8414 §2."""
+    document = build_server_metadata(issuer=ISSUER, scopes=SCOPES, resources=[MCP], can_register=False)
+    assert "registration_endpoint" not in document
+
+
+def test_a_resource_says_who_guards_it() -> None:
+    """Required by RFC 9728 §2: `resource` is what a person pastes, and the issuer has no final slash."""
+    assert build_resource_metadata(FILES, issuer=ISSUER) == {
+        "resource": ISSUER + "/files/mcp",
+        "authorization_servers": [ISSUER],
+        "scopes_supported": ["files"],
+        "bearer_methods_supported": ["header"],
+        "resource_name": "files",
+    }
+
+
+def test_empty_members_are_left_out() -> None:
+    """Required by RFC 8414 §3.2 and RFC 9728 §3.2."""
+    resource = ProtectedResource(path="/api", name="api", scope=())
+    assert "scopes_supported" not in build_resource_metadata(resource, issuer=ISSUER)
+    policy = ScopePolicy(descriptions={}, default=())
+    document = build_server_metadata(issuer=ISSUER, scopes=policy, resources=[], can_register=True)
+    assert not {"scopes_supported", "protected_resources"} & set(document)

@@ -1,0 +1,107 @@
+"""Scopes asked for, allowed and granted."""
+
+import pytest
+
+from omnitornado.oauth.scope import (
+    ScopePolicy,
+    check_narrowed_scope,
+    check_requested_scope,
+    parse_scope,
+    restrict,
+)
+
+from .world import REDIRECT, SCOPES, refused
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (None, ()),
+        ("", ()),
+        ("   ", ()),
+        ("mcp", ("mcp",)),
+        ("b a b", ("b", "a")),
+        ("  a   b ", ("a", "b")),
+        ("tools:read https://a.example/x!", ("tools:read", "https://a.example/x!")),
+    ],
+)
+def test_scope_is_a_list_of_tokens(text: str | None, expected: tuple[str, ...]) -> None:
+    """Required by RFC 6749 §3.3: space-delimited, order without meaning."""
+    assert parse_scope(text) == expected
+
+
+MALFORMED = ['a"b', "a\\b", "a\tb", "a\nb", "é", "a\x7f", "a\x00", "a\u00a0b"]
+
+
+@pytest.mark.parametrize("text", MALFORMED)
+def test_other_characters_are_refused(text: str) -> None:
+    """Required by RFC 6749 §3.3 scope-token."""
+    with pytest.raises(ValueError, match="characters"):
+        parse_scope(text)
+    with refused("invalid_scope", "scope_malformed", to_client=True):
+        check_requested_scope(text, SCOPES, redirect=REDIRECT)
+    with refused("invalid_scope", "scope_malformed"):
+        check_narrowed_scope(text, ("mcp",))
+
+
+@pytest.mark.parametrize("text", [None, "", " ", "openid", "openid email profile", "offline_access"])
+def test_no_scope_of_ours_means_the_default(text: str | None) -> None:
+    """Required by RFC 6749 §3.3; clients send `scope=` and ask for OpenID Connect's scopes out of habit."""
+    assert check_requested_scope(text, SCOPES, redirect=REDIRECT) == ("mcp",)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("mcp", ("mcp",)),
+        ("files mcp", ("files", "mcp")),
+        ("mcp offline_access", ("mcp",)),
+        ("openid files email", ("files",)),
+    ],
+)
+def test_what_exists_is_granted_and_habits_are_left_out(text: str, expected: tuple[str, ...]) -> None:
+    """Required by RFC 6749 §3.3: the server may leave scopes out, and then says so in the response."""
+    assert check_requested_scope(text, SCOPES, redirect=REDIRECT) == expected
+
+
+@pytest.mark.parametrize("text", ["admin", "mcp admin", "MCP", "mcp,files", "x" * 2000])
+def test_an_unknown_scope_is_refused_and_the_client_told(text: str) -> None:
+    """Required by RFC 6749 §4.1.2.1: invalid_scope."""
+    with refused("invalid_scope", "scope_unknown", to_client=True):
+        check_requested_scope(text, SCOPES, redirect=REDIRECT)
+
+
+def test_a_scope_that_exists_here_is_never_left_out() -> None:
+    """Our choice: an application may call a scope `email`, and then it is one like any other."""
+    policy = ScopePolicy(descriptions={"mcp": "", "email": ""}, default=["mcp"])
+    assert check_requested_scope("email openid", policy, redirect=REDIRECT) == ("email",)
+    assert check_narrowed_scope("email openid", ("mcp", "email")) == ("email",)
+
+
+def test_a_server_without_scopes_grants_none() -> None:
+    """Our choice: a library's user may protect a path without naming a scope."""
+    policy = ScopePolicy(descriptions={}, default=[])
+    assert check_requested_scope(None, policy, redirect=REDIRECT) == ()
+    assert check_requested_scope("offline_access", policy, redirect=REDIRECT) == ()
+
+
+@pytest.mark.parametrize("text", [None, "", "openid offline_access"])
+def test_a_scope_left_out_later_keeps_what_was_granted(text: str | None) -> None:
+    """Required by RFC 6749 §6."""
+    assert check_narrowed_scope(text, ("mcp", "files")) == ("mcp", "files")
+
+
+def test_a_scope_may_be_narrowed_and_never_widened() -> None:
+    """Required by RFC 6749 §6."""
+    assert check_narrowed_scope("files", ("mcp", "files")) == ("files",)
+    for text in ("files", "mcp files", "admin"):
+        with refused("invalid_scope", "scope_widened"):
+            check_narrowed_scope(text, ("mcp",))
+
+
+def test_a_person_restricts_what_they_may_not_grant() -> None:
+    """Our choice ([[users]] scopes): the order of what was asked for stays."""
+    assert restrict(("files", "mcp"), None) == ("files", "mcp")
+    assert restrict(("files", "mcp"), ["mcp", "admin"]) == ("mcp",)
+    assert restrict(("files",), ["mcp"]) == ()
+    assert restrict(("files",), []) == ()

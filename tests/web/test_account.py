@@ -1,0 +1,94 @@
+"""`/account`: which apps are connected, and an end to each."""
+
+import pytest
+
+from .browser import Browser, Form, find_forms
+from .site import CALLBACK, Site, build_initialize, read_json
+
+
+async def find_disconnect(browser: Browser) -> list[Form]:
+    return [f for f in find_forms(await browser.get("/account")) if "public_id" in f.fields]
+
+
+@pytest.mark.gen_test
+async def test_a_stranger_is_sent_to_the_login_and_back(site: Site, browser: Browser) -> None:
+    """Our choice."""
+    response = await browser.get("/account")
+    assert (response.code, response.headers["Location"]) == (302, "/login?next=%2Faccount")
+
+
+@pytest.mark.gen_test
+async def test_people_see_what_is_connected_since_when_and_last_used(site: Site, browser: Browser) -> None:
+    """Our choice, as users of such servers ask for."""
+    tokens = await site.obtain_tokens(browser)
+    site.clock.advance(3 * 3600)
+    renewed = read_json(
+        await site.post_token({"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]})
+    )
+    await site.call(renewed["access_token"], build_initialize())
+    page = (await browser.get("/account")).body.decode()
+    for fact in (
+        "Preset app",
+        "app.example",
+        "mcp",
+        "15 January 2027, 08:00 UTC",
+        "15 January 2027, 11:00 UTC",
+    ):
+        assert fact in page
+    other = site.open_browser()
+    await other.sign_in("bob")
+    assert b"Preset app" not in (await other.get("/account")).body
+
+
+@pytest.mark.gen_test
+async def test_disconnecting_works_on_the_next_request_and_forgets_the_consent(
+    site: Site, browser: Browser
+) -> None:
+    """Our choice: one record ends everything a person gave to a client."""
+    tokens = await site.obtain_tokens(browser)
+    assert (await site.call(tokens["access_token"], build_initialize())).code == 200
+    assert (await browser.get(site.build_authorize_url())).headers["Location"].startswith(CALLBACK)
+    (form,) = await find_disconnect(browser)
+    answer = await browser.submit(form)
+    assert b"The app is disconnected." in answer.body
+    assert (await site.call(tokens["access_token"], build_initialize())).code == 401
+    refreshed = await site.post_token(
+        {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+    )
+    assert read_json(refreshed)["error"] == "invalid_grant"
+    assert (await browser.get(site.build_authorize_url())).code == 200
+    assert b"not connected any more" in (await browser.submit(form)).body
+
+
+@pytest.mark.gen_test
+async def test_nobody_disconnects_another_persons_app(site: Site, browser: Browser) -> None:
+    """Our choice: whose app it is decides, not who knows its name."""
+    tokens = await site.obtain_tokens(browser)
+    (form,) = await find_disconnect(browser)
+    other = site.open_browser()
+    await other.sign_in("bob")
+    own_token = find_forms(await other.get("/account"))[0].fields["csrf_token"]
+    answer = await other.post("/account", form.fields | {"csrf_token": own_token})
+    assert b"not connected any more" in answer.body
+    assert (await other.submit(form)).code == 403
+    assert (await site.call(tokens["access_token"], build_initialize())).code == 200
+
+
+@pytest.mark.gen_test
+async def test_the_form_needs_its_token(site: Site, browser: Browser) -> None:
+    """Required by OWASP (CSRF)."""
+    await site.obtain_tokens(browser)
+    (form,) = await find_disconnect(browser)
+    for token in ("", "x", form.fields["csrf_token"] + "x"):
+        assert (await browser.submit(form, csrf_token=token)).code == 403
+    assert len(await find_disconnect(browser)) == 1
+
+
+@pytest.mark.gen_test
+async def test_a_session_that_has_ended_signs_in_first(site: Site, browser: Browser) -> None:
+    """Our choice."""
+    await site.obtain_tokens(browser)
+    (form,) = await find_disconnect(browser)
+    site.clock.advance(12 * 3600)
+    answer = await browser.submit(form)
+    assert (answer.code, answer.headers["Location"]) == (303, "/login?next=%2Faccount")

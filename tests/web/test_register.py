@@ -1,0 +1,186 @@
+"""`/register`: a client introduces itself, within limits."""
+
+import json
+from typing import Any
+
+import pytest
+from tornado.httpclient import HTTPResponse
+
+from .conftest import StartSite
+from .site import Site, read_json
+
+REDIRECT = "http://localhost:3000/callback"
+
+
+async def register(site: Site, document: object, **headers: str) -> HTTPResponse:
+    body = document if isinstance(document, bytes) else json.dumps(document)
+    sent = {"Content-Type": "application/json"} | {k.replace("_", "-"): v for k, v in headers.items()}
+    return await site.fetch("/register", method="POST", body=body, headers=sent)
+
+
+@pytest.mark.gen_test
+async def test_a_client_gets_what_it_asked_for(site: Site) -> None:
+    """Required by RFC 7591 §3.2.1: everything registered, as it was registered."""
+    asked = {
+        "redirect_uris": [REDIRECT],
+        "client_name": "My app",
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": "none",
+        "application_type": "native",
+        "client_uri": "https://app.example",
+        "scope": "",
+    }
+    response = await register(site, asked)
+    assert (response.code, response.headers["Cache-Control"]) == (201, "no-store")
+    document = read_json(response)
+    for name in (
+        "redirect_uris",
+        "client_name",
+        "grant_types",
+        "response_types",
+        "token_endpoint_auth_method",
+    ):
+        assert document[name] == asked[name]
+    assert document["client_id_issued_at"] == int(site.clock())
+    assert "client_secret" not in document
+
+
+@pytest.mark.gen_test
+async def test_a_client_that_names_no_method_gets_a_secret(site: Site) -> None:
+    """Required by RFC 7591 §2 (Basic is the default) and §3.2.1 (expiry stands beside the secret)."""
+    document = read_json(await register(site, {"redirect_uris": [REDIRECT]}))
+    assert document["token_endpoint_auth_method"] == "client_secret_basic"
+    assert document["client_secret_expires_at"] == 0
+    assert len(document["client_secret"]) >= 43
+
+
+@pytest.mark.gen_test
+async def test_a_registered_client_goes_all_the_way(site: Site) -> None:
+    """Required by MCP 2026-07-28 (Dynamic Client Registration)."""
+    document = read_json(
+        await register(
+            site, {"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "client_secret_post"}
+        )
+    )
+    client_id, secret = document["client_id"], document["client_secret"]
+    code = await site.obtain_code(client_id=client_id, redirect_uri="http://localhost:1/callback")
+    assert (await site.redeem(code, client_id=client_id, client_secret=secret)).code == 200
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("document", "error"),
+    [
+        ({}, "invalid_redirect_uri"),
+        ({"redirect_uris": []}, "invalid_redirect_uri"),
+        ({"redirect_uris": "https://app.example/cb"}, "invalid_redirect_uri"),
+        ({"redirect_uris": [1]}, "invalid_redirect_uri"),
+        ({"redirect_uris": ["http://app.example/cb"]}, "invalid_redirect_uri"),
+        ({"redirect_uris": ["https://app.example/cb#x"]}, "invalid_redirect_uri"),
+        ({"redirect_uris": ["javascript:alert(1)"]}, "invalid_redirect_uri"),
+        ({"redirect_uris": ["https://app.example/\r\nX: y"]}, "invalid_redirect_uri"),
+        ({"redirect_uris": ["https://user@app.example/"]}, "invalid_redirect_uri"),
+        ({"redirect_uris": [REDIRECT] * 33}, "invalid_redirect_uri"),
+        ({"redirect_uris": [REDIRECT], "client_name": 1}, "invalid_client_metadata"),
+        ({"redirect_uris": [REDIRECT], "client_name": "x" * 1000}, "invalid_client_metadata"),
+        (
+            {"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "private_key_jwt"},
+            "invalid_client_metadata",
+        ),
+        ({"redirect_uris": [REDIRECT], "grant_types": ["implicit"]}, "invalid_client_metadata"),
+        ({"redirect_uris": [REDIRECT], "grant_types": {}}, "invalid_client_metadata"),
+        ({"redirect_uris": [REDIRECT], "client_uri": "javascript:alert(1)"}, "invalid_client_metadata"),
+        ({"redirect_uris": [REDIRECT], "scope": ["mcp"]}, "invalid_client_metadata"),
+        ([], "invalid_client_metadata"),
+        ("text", "invalid_client_metadata"),
+        (None, "invalid_client_metadata"),
+        (b"", "invalid_client_metadata"),
+        (b"{", "invalid_client_metadata"),
+        (b"\xff", "invalid_client_metadata"),
+        (b'{"a": "\xff"}', "invalid_client_metadata"),
+        (b"[" * 60000, "invalid_client_metadata"),
+        (b"redirect_uris=x", "invalid_client_metadata"),
+    ],
+)
+async def test_what_can_not_be_registered_is_refused_with_its_code(
+    site: Site, document: Any, error: str
+) -> None:
+    """Required by RFC 7591 §3.2.2."""
+    response = await register(site, document)
+    assert (response.code, read_json(response)["error"]) == (400, error)
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    "text", ["\\ud800", "\\udfff x", "\\u0000", "\\ud83d\\ude00", "\\u202e", "\\u001b[31m"]
+)
+async def test_strange_characters_are_an_answer(site: Site, text: str) -> None:
+    """Our choice: half a surrogate pair is JSON (RFC 8259 §8.2), and nothing that can be sent on."""
+    for name in (
+        "client_name",
+        "software_id",
+        "software_version",
+        "client_uri",
+        "application_type",
+        "scope",
+        "x",
+    ):
+        body = f'{{"redirect_uris": ["{REDIRECT}"], "{name}": "{text}"}}'.encode()
+        response = await register(site, body)
+        assert response.code in (201, 400), (name, response.body)
+        read_json(response)
+    response = await register(site, f'{{"redirect_uris": ["{REDIRECT}"], "contacts": ["{text}"]}}'.encode())
+    assert response.code in (201, 400)
+
+
+@pytest.mark.gen_test
+async def test_one_address_may_register_so_often(start_site: StartSite) -> None:
+    """Our choice (contract, [registration] rate_per_minute); RFC 6585 §4."""
+    site = await start_site(settings={"registration": {"rate_per_minute": 2}})
+    codes = [(await register(site, {"redirect_uris": [REDIRECT]})).code for _ in range(3)]
+    assert codes == [201, 201, 429]
+    response = await register(site, {"redirect_uris": [REDIRECT]})
+    assert (response.headers["Retry-After"], read_json(response)["error"]) == (
+        "30",
+        "temporarily_unavailable",
+    )
+    site.clock.advance(30)
+    assert (await register(site, {"redirect_uris": [REDIRECT]})).code == 201
+
+
+@pytest.mark.gen_test
+async def test_over_the_cap_the_oldest_that_nobody_allowed_in_goes(start_site: StartSite) -> None:
+    """Our choice (contract, [registration] max_unused): one with a grant stays."""
+    site = await start_site(settings={"registration": {"max_unused": 2}})
+    used = read_json(
+        await register(
+            site, {"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "client_secret_post"}
+        )
+    )
+    code = await site.obtain_code(client_id=used["client_id"], redirect_uri=REDIRECT)
+    await site.redeem(code, client_id=used["client_id"], client_secret=used["client_secret"])
+    later = []
+    for _ in range(3):
+        site.clock.advance(1)
+        later.append(read_json(await register(site, {"redirect_uris": [REDIRECT]}))["client_id"])
+    known = []
+    for client_id in (used["client_id"], *later):
+        url = site.build_authorize_url(client_id=client_id, redirect_uri=REDIRECT)
+        known.append((await site.anyone.get(url)).code == 302)
+    assert known == [True, False, True, True]
+
+
+@pytest.mark.gen_test
+async def test_registration_that_is_off_says_so(start_site: StartSite) -> None:
+    """Our choice (contract, [registration] enabled)."""
+    site = await start_site(settings={"registration": {"enabled": False}})
+    response = await register(site, {"redirect_uris": [REDIRECT]})
+    assert (response.code, read_json(response)["error"]) == (403, "access_denied")
+
+
+@pytest.mark.gen_test
+async def test_any_web_page_may_register(site: Site) -> None:
+    """Required by clients in browsers (Fetch §3.2)."""
+    response = await register(site, {"redirect_uris": [REDIRECT]}, Origin="https://page.example")
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
