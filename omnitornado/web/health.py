@@ -15,4 +15,4 @@ class HealthHandler(BaseHandler):
         is_stopping = self.services.in_flight.is_stopping
         self.set_status(503 if is_stopping else 200)
         self.set_header("Content-Type", "text/plain; charset=UTF-8")
-        self.finish("stopping\n" if is_stopping else "ok\n")
+        self.finish("stopping" if is_stopping else "ok")

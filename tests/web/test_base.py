@@ -224,8 +224,9 @@ async def test_what_proxies_forward_counts_only_from_a_trusted_one(start_site: S
         second = await site.fetch("/register", method="POST", body=body, headers=forged)
         assert [first.code, second.code] == statuses
         metadata = await site.fetch("/.well-known/oauth-authorization-server", headers=forged)
-        scheme = "https" if trusted else "http"
         assert json.loads(metadata.body)["issuer"] == site.url.replace("http", scheme, 1)
+        login = await site.fetch("/login", headers=forged)
+        assert ("Secure" in login.headers["Set-Cookie"]) == (scheme == "https")
 
 
 @pytest.mark.gen_test

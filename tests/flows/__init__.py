@@ -1,0 +1,1 @@
+"""Whole journeys: the real server process, and clients that nobody here wrote."""

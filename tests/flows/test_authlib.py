@@ -1,0 +1,164 @@
+"""Authlib's OAuth 2.0 client, as the preset confidential client."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from authlib.common.security import generate_token
+from authlib.integrations.base_client.errors import OAuthError
+from authlib.integrations.httpx_client import OAuth2Client
+
+from .conftest import PRESET_SECRET, Serve
+from .ledger import Ledger
+from .person import Person
+from .process import ServerProcess
+from .raw import EVENTS, find_query
+
+CALLBACK = "http://127.0.0.1:45454/callback"
+"""Registered without a port: on loopback any matches (RFC 8252 §7.3)."""
+METHODS = ["client_secret_basic", "client_secret_post"]
+
+
+class AuthlibApplication:
+    """An application that uses Authlib, and knows the server's addresses from its metadata."""
+
+    def __init__(self, server: ServerProcess, ledger: Ledger, method: str) -> None:
+        self.ledger = ledger
+        self.mcp_url = server.mcp_url
+        self.oauth: Any = OAuth2Client(
+            client_id="preset",
+            client_secret=PRESET_SECRET,
+            token_endpoint_auth_method=method,
+            revocation_endpoint_auth_method=method,
+            redirect_uri=CALLBACK,
+            scope="mcp",
+            code_challenge_method="S256",
+        )
+        self.metadata = httpx.get(f"{server.issuer}/.well-known/oauth-authorization-server").json()
+        self.oauth.metadata["token_endpoint"] = self.metadata["token_endpoint"]
+
+    def authorize(self, person: Person) -> dict[str, Any]:
+        """Through the browser to tokens."""
+        verifier = generate_token(64)
+        self.ledger.note(verifier)
+        url, state = self.oauth.create_authorization_url(
+            self.metadata["authorization_endpoint"], code_verifier=verifier, resource=self.mcp_url
+        )
+        callback = person.approve(url)
+        assert callback.startswith(CALLBACK + "?")
+        assert find_query(callback)["iss"] == self.metadata["issuer"]
+        return self._note(
+            self.oauth.fetch_token(
+                self.metadata["token_endpoint"],
+                authorization_response=callback,
+                state=state,
+                code_verifier=verifier,
+            )
+        )
+
+    def refresh(self, refresh_token: str) -> dict[str, Any]:
+        return self._note(self.oauth.refresh_token(self.metadata["token_endpoint"], refresh_token))
+
+    def revoke(self, token: str, hint: str) -> int:
+        response = self.oauth.revoke_token(self.metadata["revocation_endpoint"], token, token_type_hint=hint)
+        return int(response.status_code)
+
+    def call_add(self, a: int, b: int, **options: Any) -> Any:
+        """A tool call with the token that Authlib holds; gives the response."""
+        return self.oauth.post(
+            self.mcp_url,
+            json={
+                "jsonrpc": "2.0",
+                "id": 0,
+                "method": "tools/call",
+                "params": {
+                    "name": "add",
+                    "arguments": {"a": a, "b": b},
+                    "_meta": {
+                        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                        "io.modelcontextprotocol/clientInfo": {"name": "authlib", "version": "1"},
+                        "io.modelcontextprotocol/clientCapabilities": {},
+                    },
+                },
+            },
+            headers={
+                "Accept": EVENTS,
+                "MCP-Protocol-Version": "2026-07-28",
+                "Mcp-Method": "tools/call",
+                "Mcp-Name": "add",
+            },
+            **options,
+        )
+
+    def _note(self, token: dict[str, Any]) -> dict[str, Any]:
+        self.ledger.note_members(token)
+        return dict(token)
+
+
+@pytest.fixture(params=METHODS)
+def application(
+    server: ServerProcess, ledger: Ledger, request: pytest.FixtureRequest
+) -> Iterator[AuthlibApplication]:
+    application = AuthlibApplication(server, ledger, request.param)
+    yield application
+    application.oauth.close()
+
+
+def test_code_refresh_and_revocation(application: AuthlibApplication, person: Person) -> None:
+    """Required by RFC 6749 §2.3.1, §4.1 and §6, RFC 7636, RFC 7009: Authlib sends the secret un-encoded."""
+    first = application.authorize(person)
+    assert first["token_type"] == "Bearer"
+    assert first["scope"] == "mcp"
+    assert first["expires_in"] == 3600
+    assert application.call_add(2, 3).json()["result"]["structuredContent"] == 5
+
+    second = application.refresh(first["refresh_token"])
+    assert second["access_token"] != first["access_token"]
+    assert second["refresh_token"] != first["refresh_token"]
+    assert application.call_add(3, 4).json()["result"]["structuredContent"] == 7
+
+    assert application.revoke(second["refresh_token"], "refresh_token") == 200
+    assert application.call_add(1, 1).status_code == 401
+    with pytest.raises(OAuthError, match="invalid_grant"):
+        application.refresh(second["refresh_token"])
+
+
+def test_an_expired_token_is_refreshed_by_the_client_itself(
+    application: AuthlibApplication, person: Person
+) -> None:
+    """Required by RFC 6749 §6: Authlib refreshes before it sends a request with a token past its time."""
+    first = application.authorize(person)
+    application.oauth.token = first | {"expires_at": 1}
+    assert application.call_add(2, 3).status_code == 200
+    second = application._note(application.oauth.token)
+    assert second["access_token"] != first["access_token"]
+
+
+def test_the_second_authorization_asks_for_nothing(application: AuthlibApplication, person: Person) -> None:
+    """Our choice: consent is remembered for a preset confidential client, whatever its loopback port."""
+    application.authorize(person)
+    application.authorize(person)
+    assert (person.sign_ins, person.approvals) == (1, 1)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_client_with_one_method_is_held_to_it(serve: Serve, ledger: Ledger, method: str) -> None:
+    """Required by RFC 7591 §2, token_endpoint_auth_method."""
+    client = {
+        "client_id": "preset",
+        "client_secret": PRESET_SECRET,
+        "token_endpoint_auth_method": method,
+        "redirect_uris": ["http://127.0.0.1/callback"],
+    }
+    server = serve(clients=[client])
+    with Person(server.issuer, ledger) as person:
+        for used in METHODS:
+            application = AuthlibApplication(server, ledger, used)
+            if used == method:
+                application.authorize(person)
+                assert application.call_add(2, 3).status_code == 200
+            else:
+                with pytest.raises(OAuthError, match="invalid_client"):
+                    application.authorize(person)
+            application.oauth.close()
