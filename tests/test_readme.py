@@ -104,7 +104,7 @@ def test_the_program_with_a_configuration_file_serves_it(tmp_path: Path) -> None
     with running(find_program("from_config"), tmp_path) as output:
         output.wait_until(lambda lines: any(line.startswith("Client Secret:") for line in lines))
         banner = dict(line.split(": ", 1) for line in output.lines)
-        assert httpx.get(f"{banner['Issuer']}/healthz").text == "ok\n"
+        assert httpx.get(f"{banner['Issuer']}/healthz").text == "ok"
         assert banner["Client Secret"] == "my-client-secret"
 
 

@@ -213,7 +213,7 @@ async def test_a_stream_ends_with_its_token(start_site: StartSite, end: str, is_
             await browser.submit(find_forms(await browser.get("/account"))[-1])
         await connection.read_until(b"\r\n0\r\n\r\n")
         connection.send(build_request("GET /healthz", site.port))
-        assert (await connection.read_answer()).body == b"ok\n"
+        assert (await connection.read_answer()).body == b"ok"
     assert not len(site.server._endpoint._hub)
 
 
