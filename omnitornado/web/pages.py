@@ -124,7 +124,7 @@ class PageHandler(BaseHandler):
         if isinstance(error, OAuthError):
             title, _ = WORDS[400] if status < 500 else WORDS.get(status, WORDS[500])
             message = error.description[:1].upper() + error.description[1:] + "."
-            hint = "If it keeps happening, remove the connection in the app and add it again."
+            hint = "You can close this page: nothing was given to the app."
         self.render_page(
             "error.html",
             status=status,
