@@ -7,6 +7,7 @@ the snapshot is written.
 
 import asyncio
 import importlib
+import logging
 import re
 import secrets
 import signal
@@ -19,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
@@ -28,18 +28,23 @@ from omnitornado.config import (
     ClientSettings,
     Config,
     ConfigError,
+    McpSettings,
     Overrides,
     build_config,
     build_key_error,
     load_config,
 )
-from omnitornado.log import configure_logging, log_event
+from omnitornado.log import configure_logging, log_event, logger
 from omnitornado.mcp.endpoint import Endpoint
+from omnitornado.mcp.event_buffer import Bounds
+from omnitornado.mcp.event_log import EventLogLimits
+from omnitornado.mcp.limits import Limits
 from omnitornado.mcp.server import MCPServer
 from omnitornado.oauth.client import OAuthClient, build_preset
 from omnitornado.oauth.login import ValidateUser
 from omnitornado.oauth.people import Person
 from omnitornado.oauth.redirect_uri import parse_redirect_uri
+from omnitornado.speed.choice import find_loop_factory, open_server
 from omnitornado.store.embedded import EmbeddedStore
 from omnitornado.store.errors import StoreError
 from omnitornado.web.identity import Identity
@@ -160,7 +165,8 @@ class Server:
         """
         configure_logging()
         try:
-            return asyncio.run(self._run(on_ready or _print_banner))
+            with asyncio.Runner(loop_factory=find_loop_factory(self.config.server.speed)) as runner:
+                return runner.run(self._run(on_ready or _print_banner))
         except (ConfigError, StoreError) as error:
             print(error, file=sys.stderr)
             return 2
@@ -198,14 +204,15 @@ class Server:
         self.authorization_server = self._build_authorization_server(store)
         self._endpoint = self._build_endpoint(store)
         await self.authorization_server.start()
-        self._http = HTTPServer(
+        self._http = await open_server(
             self._build_application(),
+            sockets,
+            speed=config.server.speed,
             ssl_options=_build_ssl(config),
-            max_body_size=max(config.mcp.max_body, 1 << 20),
+            max_body=max(config.mcp.max_body, 1 << 20),
             body_timeout=BODY_TIMEOUT,
-            idle_connection_timeout=IDLE_TIMEOUT,
+            idle_timeout=IDLE_TIMEOUT,
         )
-        self._http.add_sockets(sockets)
         log_event("server.started", url=self._identity.local_url, issuer=self._identity.issuer)
         return self._build_ready()
 
@@ -284,6 +291,7 @@ class Server:
             sessions=store,
             tool_timeout=mcp.tool_timeout,
             tool_threads=mcp.tool_threads,
+            limits=_build_limits(mcp),
             clock=self._clock,
         )
 
@@ -295,12 +303,12 @@ class Server:
             resource=self._resource,
             max_body=mcp.max_body,
             keep_alive=mcp.keep_alive,
+            write_timeout=mcp.write_timeout,
         )
         route = build_mcp_route(mcp.path)
-        specs: list[Any] = build_url_specs(ROUTES, services)
-        specs.append((route.path, route.handler, {"services": services, "mcp": service}))
+        specs: list[Any] = [(route.path, route.handler, {"services": services, "mcp": service})]
         return Application(
-            specs,
+            specs + build_url_specs(ROUTES, services),
             default_handler_class=NotFoundHandler,
             default_handler_args={"services": services},
             log_function=_log_request,
@@ -317,12 +325,12 @@ class Server:
         )
 
     def _describe_scopes(self) -> dict[str, str]:
-        """The endpoint's scope, and those that single tools need beyond it."""
+        """The endpoint's scope, and those that single tools, resources and prompts need."""
         base = self.config.mcp.scope
         scopes = {base: f"Use {self.config.mcp.name}"}
-        for tool in self._mcp.tools.list_all():
-            for scope in sorted(tool.scopes):
-                scopes.setdefault(scope, f"Use tools of {self.config.mcp.name} that need {scope}")
+        for offered in self._mcp.list_offered():
+            for scope in sorted(offered.scopes):
+                scopes.setdefault(scope, f"Use what {self.config.mcp.name} keeps behind {scope}")
         return scopes
 
     def _find_tools(self, scope: str) -> list[ScopeTool]:
@@ -374,6 +382,16 @@ def _build_client(name: str) -> dict[str, Any]:
     return {"client_id": f"{label}-client", "client_secret": secrets.token_urlsafe(32), "client_name": name}
 
 
+def _build_limits(mcp: McpSettings) -> Limits:
+    return Limits(
+        calls_per_person=mcp.calls_per_person,
+        streams_per_person=mcp.streams_per_person,
+        nesting=mcp.max_nesting,
+        answer_timeout=mcp.answer_timeout,
+        event_log=EventLogLimits(session=Bounds(bytes=mcp.stream_buffer), retention=mcp.stream_retention),
+    )
+
+
 def _build_user(username: str, password: str) -> dict[str, str]:
     is_hash = re.fullmatch(r"\$2[aby]\$\d\d\$.{53}", password) is not None
     return {"username": username, "password_hash" if is_hash else "password": password}
@@ -402,10 +420,12 @@ def _build_ssl(config: Config) -> ssl.SSLContext | None:
 
 def _log_request(handler: RequestHandler) -> None:
     """One line for each request, at debug level, and never its query: the path says enough."""
+    if not logger.isEnabledFor(logging.DEBUG):
+        return
     request = handler.request
     log_event(
         "http.request",
-        level=10,
+        level=logging.DEBUG,
         method=request.method,
         path=request.path,
         status=handler.get_status(),

@@ -72,6 +72,7 @@ VALID: dict[tuple[str, str], list[tuple[object, object]]] = {
     ("server", "tls_certificate"): [("", None)],
     ("server", "tls_private_key"): [("", None)],
     ("server", "shutdown_grace"): [*DURATION, (0, 0.0)],
+    ("server", "speed"): [("auto", "auto"), ("off", "off")],
     ("tokens", "access_token_lifetime"): DURATION,
     ("tokens", "refresh_token_lifetime"): DURATION,
     ("tokens", "authorization_code_lifetime"): DURATION,
@@ -134,6 +135,13 @@ VALID: dict[tuple[str, str], list[tuple[object, object]]] = {
     ("mcp", "tool_timeout"): [*DURATION, (0, None), ("off", None), ("0s", None)],
     ("mcp", "tool_threads"): [(1, 1)],
     ("mcp", "keep_alive"): DURATION,
+    ("mcp", "write_timeout"): DURATION,
+    ("mcp", "answer_timeout"): DURATION,
+    ("mcp", "calls_per_person"): [(1, 1)],
+    ("mcp", "streams_per_person"): [(1, 1)],
+    ("mcp", "max_nesting"): [(8, 8), (500, 500)],
+    ("mcp", "stream_buffer"): [("64KiB", 65536)],
+    ("mcp", "stream_retention"): DURATION,
 }
 
 INVALID: dict[tuple[str, str], list[object]] = {
@@ -189,6 +197,7 @@ INVALID: dict[tuple[str, str], list[object]] = {
     ("server", "tls_certificate"): ["a\0b", *NOT_WORD],
     ("server", "tls_private_key"): ["a\0b", *NOT_WORD],
     ("server", "shutdown_grace"): [-1, "1", True, 1.5],
+    ("server", "speed"): ["", "on", "Auto", True, 1],
     ("tokens", "access_token_lifetime"): [*NO_DURATION, *NOT_WORD[:1], *NOT_WORD[2:]],
     ("tokens", "refresh_token_lifetime"): [*NO_DURATION, 1.5],
     ("tokens", "authorization_code_lifetime"): [*NO_DURATION, 1.5],
@@ -302,15 +311,25 @@ INVALID: dict[tuple[str, str], list[object]] = {
     ("mcp", "tool_timeout"): [-1, "never", True, 1.5],
     ("mcp", "tool_threads"): [0, 1025, True, "8"],
     ("mcp", "keep_alive"): [*NO_DURATION, 1.5],
+    ("mcp", "write_timeout"): [*NO_DURATION, 1.5],
+    ("mcp", "answer_timeout"): [*NO_DURATION, 1.5],
+    ("mcp", "calls_per_person"): [0, True, "8"],
+    ("mcp", "streams_per_person"): [0, True, "8"],
+    ("mcp", "max_nesting"): [7, 501, True, "8"],
+    ("mcp", "stream_buffer"): [0, 1023, "1MB", True],
+    ("mcp", "stream_retention"): [*NO_DURATION, 1.5],
 }
 
 DEFAULTS = {
-    "server": ("127.0.0.1", 8080, "", (), (), None, None, 10.0),
+    "server": ("127.0.0.1", 8080, "", (), (), None, None, 10.0, "auto"),
     "tokens": (3600.0, 2592000.0, 60.0, 30.0),
     "store": (HERE / "omnitornado.state", 60.0, "always"),
     "registration": (True, 1000, 60),
     "login": (43200.0, 2),
-    "mcp": ("/mcp", "omnitornado", "", "mcp", 4194304, 60.0, 8, 15.0),
+    "mcp": (
+        *("/mcp", "omnitornado", "", "mcp", 4194304, 60.0, 8, 15.0),
+        *(30.0, 600.0, 64, 64, 100, 1048576, 300.0),
+    ),
 }
 
 

@@ -17,7 +17,8 @@ import omnitornado
 from omnitornado.app import ROUTES, AuthorizationServer
 from omnitornado.cli import _COMMANDS, _build_parser
 from omnitornado.config import SECTIONS
-from omnitornado.mcp.server import MCPServer, ToolOptions
+from omnitornado.mcp.options import PromptOptions, ResourceOptions, ToolOptions
+from omnitornado.mcp.server import MCPServer
 from omnitornado.server import Ready, Server
 
 TOP = Path(__file__).resolve().parent.parent
@@ -120,8 +121,10 @@ def test_every_public_name_is_documented_and_importable(name: str) -> None:
         ("docs/library.md", [*inspect.signature(MCPServer).parameters]),
         ("docs/library.md", [*Ready.__struct_fields__]),
         ("docs/tools.md", [*ToolOptions.__annotations__]),
+        ("docs/resources.md", [*ResourceOptions.__annotations__]),
+        ("docs/resources.md", [*PromptOptions.__annotations__]),
     ],
-    ids=["Server", "AuthorizationServer", "MCPServer", "Ready", "tool"],
+    ids=["Server", "AuthorizationServer", "MCPServer", "Ready", "tool", "resource", "prompt"],
 )
 def test_every_argument_of_a_public_name_is_documented(page: str, names: list[str]) -> None:
     """Our choice."""

@@ -80,6 +80,15 @@ class ServerSettings(Settings, frozen=True):
             help="How long requests in flight may take to finish once the server is told to stop.",
         ),
     ]
+    speed: Annotated[
+        str,
+        Key(
+            kind=choice("auto", "off"),
+            default="off",
+            help="Whether uvloop and an HTTP connection on httptools are used: where they are installed (the "
+            "package's extra `speed`), or never. New in this version, so it must be asked for.",
+        ),
+    ]
 
 
 class TokenSettings(Settings, frozen=True):
@@ -250,5 +259,63 @@ class McpSettings(Settings, frozen=True):
             kind=duration(),
             default="15s",
             help="How often a silent stream gets a comment, so that proxies don't cut it.",
+        ),
+    ]
+    write_timeout: Annotated[
+        float,
+        Key(
+            kind=duration(),
+            default="30s",
+            help="How long a client has to read the next 64 KiB of an answer before its connection is cut.",
+        ),
+    ]
+    answer_timeout: Annotated[
+        float,
+        Key(
+            kind=duration(),
+            default="10m",
+            help="How long a client, and the person at it, may take to answer a question of a tool's. "
+            "The tool's own time stands still meanwhile.",
+        ),
+    ]
+    calls_per_person: Annotated[
+        int,
+        Key(
+            kind=integer(1, 1_000_000),
+            default=64,
+            help="How many requests of one person are worked on at a time; beyond it the answer is 429.",
+        ),
+    ]
+    streams_per_person: Annotated[
+        int,
+        Key(
+            kind=integer(1, 1_000_000),
+            default=64,
+            help="How many streams without an end one person may have open; beyond it the answer is 429.",
+        ),
+    ]
+    max_nesting: Annotated[
+        int,
+        Key(
+            kind=integer(8, 500),
+            default=100,
+            help="How many levels of objects and lists a message may have.",
+        ),
+    ]
+    stream_buffer: Annotated[
+        int,
+        Key(
+            kind=SIZE,
+            default="1MiB",
+            help="How much of its streams a session keeps for a client that reads slowly, or has lost its "
+            "connection and comes back. Beyond it the oldest notifications are dropped.",
+        ),
+    ]
+    stream_retention: Annotated[
+        float,
+        Key(
+            kind=duration(),
+            default="5m",
+            help="How long a session's stream is kept for a client that has lost its connection to it.",
         ),
     ]

@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from omnitornado.mcp.declaration import Icon
 from omnitornado.mcp.jsonrpc import Json
-from omnitornado.mcp.versions import RESOURCE_LINKS_SINCE
+from omnitornado.mcp.versions import ICONS_SINCE, LAST_MODIFIED_SINCE, META_SINCE, RESOURCE_LINKS_SINCE
 
 
 class Annotations(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -22,17 +23,34 @@ class Annotations(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel
     last_modified: str | None = None
     """ISO 8601."""
 
+    def __post_init__(self) -> None:
+        if not set(self.audience) <= {"user", "assistant"}:
+            raise ValueError('audience is a list of "user" and "assistant"')
+        if self.priority is not None and not 0 <= self.priority <= 1:
+            raise ValueError("priority is a number from 0 to 1")
+
+    def build(self, version: str) -> Json:
+        """The annotations in the words of a revision."""
+        built: Json = msgspec.to_builtins(self)
+        if version < LAST_MODIFIED_SINCE:
+            built.pop("lastModified", None)
+        return built
+
 
 class Content(msgspec.Struct, frozen=True, kw_only=True):
     """A ready content block; the base of the kinds below."""
 
     annotations: Annotations | None = None
+    meta: Json | None = None
+    """`_meta` of the block."""
 
     def build_block(self) -> Json:
         """The block as MCP's schema has it."""
         block = self._build_fields()
         if self.annotations is not None:
             block["annotations"] = msgspec.to_builtins(self.annotations)
+        if self.meta is not None:
+            block["_meta"] = self.meta
         return block
 
     def _build_fields(self) -> Json:
@@ -76,6 +94,9 @@ class ResourceLink(Content, frozen=True):
     title: str | None = None
     description: str | None = None
     mime_type: str | None = None
+    size: int | None = None
+    """Bytes."""
+    icons: tuple[Icon, ...] = ()
 
     def _build_fields(self) -> Json:
         fields = {
@@ -85,6 +106,8 @@ class ResourceLink(Content, frozen=True):
             "title": self.title,
             "description": self.description,
             "mimeType": self.mime_type,
+            "size": self.size,
+            "icons": msgspec.to_builtins(self.icons) or None,
         }
         return {key: value for key, value in fields.items() if value is not None}
 
@@ -97,14 +120,22 @@ class EmbeddedResource(Content, frozen=True):
     mime_type: str | None = None
 
     def _build_fields(self) -> Json:
-        resource: Json = {"uri": self.uri}
-        if self.mime_type is not None:
-            resource["mimeType"] = self.mime_type
-        if isinstance(self.content, str):
-            resource["text"] = clean_text(self.content)
-        else:
-            resource["blob"] = _build_base64(self.content)
-        return {"type": "resource", "resource": resource}
+        return {
+            "type": "resource",
+            "resource": build_resource_contents(self.uri, self.content, self.mime_type),
+        }
+
+
+def build_resource_contents(uri: str, content: str | bytes, mime_type: str | None) -> Json:
+    """`TextResourceContents` or `BlobResourceContents`."""
+    contents: Json = {"uri": uri}
+    if mime_type is not None:
+        contents["mimeType"] = mime_type
+    if isinstance(content, str):
+        contents["text"] = clean_text(content)
+    else:
+        contents["blob"] = _build_base64(content)
+    return contents
 
 
 def _build_base64(data: bytes) -> str:
@@ -140,9 +171,18 @@ def build_blocks(value: Any) -> list[Json]:
 
 def adapt_blocks(blocks: list[Json], version: str) -> list[Json]:
     """Blocks in the words of a revision: one without resource links gets them as text."""
-    if version >= RESOURCE_LINKS_SINCE:
-        return blocks
-    return [_build_plain_link(block) if block["type"] == "resource_link" else block for block in blocks]
+    return blocks if version >= ICONS_SINCE else [_adapt_block(block, version) for block in blocks]
+
+
+def _adapt_block(block: Json, version: str) -> Json:
+    if block["type"] == "resource_link" and version < RESOURCE_LINKS_SINCE:
+        return _build_plain_link(block)
+    adapted = {key: value for key, value in block.items() if key != "icons"}
+    if version < META_SINCE:
+        adapted.pop("_meta", None)
+    if version < LAST_MODIFIED_SINCE and "lastModified" in adapted.get("annotations", ()):
+        adapted["annotations"] = {k: v for k, v in adapted["annotations"].items() if k != "lastModified"}
+    return adapted
 
 
 def _build_plain_link(block: Json) -> Json:

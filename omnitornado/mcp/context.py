@@ -3,16 +3,24 @@ as the author of a tool sees them.
 """
 
 import contextlib
+import inspect
 import math
-from collections.abc import Awaitable, Generator
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Generator
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 import msgspec
 
 from omnitornado.mcp.content import clean_text
+from omnitornado.mcp.conversation import Asker, Conversation, NoAsker
 from omnitornado.mcp.jsonrpc import Json, RequestId, build_notification
 from omnitornado.mcp.log_levels import LOG_LEVELS, is_logged
 from omnitornado.mcp.principal import Principal
+
+if TYPE_CHECKING:
+    from omnitornado.mcp.resources import ResourceContent
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 class CallEndedError(Exception):
@@ -29,28 +37,41 @@ class Delivery(Protocol):
 
     def check_alive(self) -> None: ...
 
+    @property
+    def is_in_loop(self) -> bool:
+        """Whether this is the event loop's thread."""
 
-class Delivered:
+    def wait(self, awaitable: Awaitable[T]) -> T:
+        """Wait for something of the event loop's, in a tool's thread."""
+
+
+class Done(Generic[T_co]):
     """Nothing left to wait for."""
 
-    def __await__(self) -> Generator[Any, None, None]:
-        return
-        yield
+    __slots__ = ("value",)
+
+    def __init__(self, value: T_co) -> None:
+        self.value = value
+
+    def __await__(self) -> Generator[Any, None, T_co]:
+        yield from ()
+        return self.value
 
 
-DELIVERED = Delivered()
+DELIVERED = Done(None)
 
 
-class Context:
+class Context(Conversation):
     """The call a tool runs in: who calls, and how to talk back. Give a parameter this type to get it."""
 
     __slots__ = (
+        "_close_stream",
         "_delivery",
         "_last_progress",
         "_log_level",
         "_principal",
         "_progress_token",
-        "protocol_version",
+        "_read",
     )
 
     def __init__(
@@ -61,8 +82,13 @@ class Context:
         delivery: Delivery,
         progress_token: RequestId | None = None,
         log_level: str | None = None,
+        asker: Asker | None = None,
+        close_stream: Callable[[float | None], bool] | None = None,
+        read: "Callable[[Context, str], Awaitable[tuple[ResourceContent, ...]]] | None" = None,
     ) -> None:
-        self.protocol_version = protocol_version
+        super().__init__(protocol_version=protocol_version, asker=asker or NoAsker())
+        self._close_stream = close_stream
+        self._read = read
         self._principal = principal
         self._delivery = delivery
         self._progress_token = progress_token
@@ -142,6 +168,83 @@ class Context:
         if logger is not None:
             params["logger"] = clean_text(logger)
         return self._delivery.deliver(build_notification("notifications/message", params))
+
+    def wait(self, awaitable: Awaitable[T]) -> T:
+        """In a sync tool: wait for what an async tool would await, `answer = ctx.wait(ctx.elicit(…))`.
+
+        Raises:
+            RuntimeError: in an async tool.
+            CallEndedError: the call was cancelled, ran out of time, or goes on in another round.
+        """
+        if isinstance(awaitable, Done):
+            done: Done[T] = awaitable
+            return done.value
+        return self._delivery.wait(awaitable)
+
+    @overload
+    def once(self, key: str, make: Callable[[], Any]) -> Awaitable[Any]: ...
+
+    @overload
+    def once(self, key: str, make: Callable[[], Any], kind: type[T]) -> Awaitable[T]: ...
+
+    def once(self, key: str, make: Callable[[], Any], kind: Any = Any) -> Awaitable[Any]:
+        """Do something once in a call, though the function runs again with each answer that it asks for.
+
+        The result goes through the client with the state of the call, sealed, so that a client can't read or
+        change it. It can send the same state twice, and what follows then happens twice: for what must never
+        happen again, make a key here and have it refused where it is used up.
+
+        Args:
+            key: a name of its own for each thing.
+            make: does it, a plain or an async function; its result must have a JSON form.
+            kind: the result's type, where it is not just what JSON has.
+        """
+        if self._delivery.is_in_loop:
+            return self._make_once(key, make, kind)
+        value = self._asker.find_made(key)
+        if value is msgspec.UNSET:
+            value = self._asker.keep_made(key, make())
+        return Done(msgspec.convert(value, kind))
+
+    async def _make_once(self, key: str, make: Callable[[], Any], kind: Any) -> Any:
+        value = self._asker.find_made(key)
+        if value is msgspec.UNSET:
+            with self._asker.making():
+                value = make()
+                value = self._asker.keep_made(key, await value if inspect.isawaitable(value) else value)
+        return msgspec.convert(value, kind)
+
+    async def read_resource(self, uri: str) -> "tuple[ResourceContent, ...]":
+        """Read a resource of this server, as the client would; its function may ask, too.
+
+        Raises:
+            ResourceNotFoundError: there is none at this URI.
+            ToolError: the person has not allowed the client what it needs.
+        """
+        if self._read is None:
+            raise LookupError("there are no resources here")
+        return await self._read(self, uri)
+
+    def close_stream(self, retry: float | None = None) -> bool:
+        """End the connection that waits for this call; the client comes back for the result (SEP-1699).
+        For before something long, so that no connection has to last.
+
+        Args:
+            retry: seconds after which it may come back; the endpoint's when left out.
+
+        Returns:
+            False where nothing was ended: the client could not come back (no stream, or another revision than
+            2025-11-25).
+        """
+        if self._close_stream is None:
+            return False
+        if self._delivery.is_in_loop:
+            return self._close_stream(retry)
+        return self._delivery.wait(_call_soon(self._close_stream, retry))
+
+
+async def _call_soon(function: Callable[[float | None], bool], retry: float | None) -> bool:
+    return function(retry)
 
 
 def _build_data(message: Any) -> Any:

@@ -8,11 +8,14 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from functools import partial
+from typing import Protocol, TypeVar
 
 import msgspec
 
 from omnitornado.mcp.calls import ToolRunner
+from omnitornado.mcp.event_log import EventLog
+from omnitornado.mcp.event_stream import Reader
 from omnitornado.mcp.exchange import Reply, Services
 from omnitornado.mcp.handshake import Handshake
 from omnitornado.mcp.inbound import Accept, Era, classify, parse_accept
@@ -26,12 +29,17 @@ from omnitornado.mcp.jsonrpc import (
     RequestId,
     parse_body,
 )
+from omnitornado.mcp.limits import Limits, Quota, Share
+from omnitornado.mcp.needed_scopes import find_needed_scopes
+from omnitornado.mcp.outlet import Outlet
 from omnitornado.mcp.principal import Principal
 from omnitornado.mcp.replies import build_error_reply, log_refusal
+from omnitornado.mcp.request_state import KeyStore, RequestStates
 from omnitornado.mcp.server import MCPServer
 from omnitornado.mcp.sessions import Sessions, SessionStore
-from omnitornado.mcp.stateless import Stateless
-from omnitornado.mcp.streams import Hub, Listener, Outbound
+from omnitornado.mcp.stateless import LISTEN, Stateless
+from omnitornado.mcp.streams import Change, Hub, Outbound
+from omnitornado.mcp.tools import Tool
 from omnitornado.store.transitions import StoreUnavailable
 
 log = logging.getLogger("omnitornado.mcp")
@@ -40,6 +48,10 @@ T = TypeVar("T")
 
 WEEK = 7 * 86400
 """Seconds."""
+
+
+class EndpointStore(SessionStore, KeyStore, Protocol):
+    """The transitions that an endpoint needs of the store."""
 
 
 class ToolSummary(msgspec.Struct, frozen=True):
@@ -59,11 +71,12 @@ class Endpoint:
         server: MCPServer,
         *,
         path: str,
-        sessions: SessionStore,
+        sessions: EndpointStore,
         session_lifetime: float = WEEK,
         tool_timeout: float | None = 60.0,
         tool_threads: int = 8,
         tool_patience: float = 10.0,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
         page_size: int = 1000,
         clock: Callable[[], float] = time.time,
         token_bytes: Callable[[int], bytes] = secrets.token_bytes,
@@ -72,11 +85,12 @@ class Endpoint:
         Args:
             server: what to serve.
             path: of the URL; sessions are bound to it.
-            sessions: keeps the sessions of the handshake era.
+            sessions: keeps the sessions of the handshake era, and the key of the stateless era's states.
             session_lifetime: seconds since its last use that a session is kept.
             tool_timeout: seconds a tool may take unless it says otherwise; None for no limit.
             tool_threads: sync tools that run at a time.
             tool_patience: seconds a sync tool waits for a free thread.
+            limits: what one person may take at a time, and how long a client may take to answer.
             page_size: entries on a page of a list.
             clock: seconds since the epoch.
             token_bytes: random bytes.
@@ -90,25 +104,30 @@ class Endpoint:
         self._handshake = Handshake(
             services,
             Sessions(sessions, path=path, lifetime=session_lifetime, clock=clock, token_bytes=token_bytes),
+            EventLog(limits.event_log, clock=clock, token_bytes=token_bytes),
+            answer_timeout=limits.answer_timeout,
         )
-        self._stateless = Stateless(services)
+        states = RequestStates(
+            sessions, path=path, lifetime=limits.answer_timeout, clock=clock, token_bytes=token_bytes
+        )
+        self._stateless = Stateless(services, states)
+        self._limits = limits
+        self._calls = Quota(limits.calls_per_person, "calls in flight")
+        self._streams = Quota(limits.streams_per_person, "streams")
         self._token_bytes = token_bytes
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
-        server.tools.watch(self._note_change)
+        server.watch(self._note_change)
 
     def required_scopes(self, message: Message | Batch) -> frozenset[str]:
-        """What a message needs beyond the endpoint's own scope: the scopes of the tools it calls.
+        """What a message needs beyond the endpoint's own scope: the scopes of what it calls or reads.
 
         `handle_post` checks them itself; this is for whoever wants to know before.
         """
         needed: frozenset[str] = frozenset()
         for one in message if isinstance(message, list) else (message,):
-            if isinstance(one, Request) and one.method == "tools/call":
-                name = one.params.get("name")
-                tool = self._server.tools.find(name) if isinstance(name, str) else None
-                if tool is not None:
-                    needed |= tool.scopes
+            if isinstance(one, Request):
+                needed |= find_needed_scopes(self._server, one)
         return needed
 
     async def handle_post(
@@ -120,29 +139,42 @@ class Endpoint:
             body: as it came.
             headers: names lower-cased.
             principal: who calls, authenticated for this endpoint.
-            stream: where notifications go while the request is worked on. Its `cancels_on_disconnect` is set
-                before any work starts.
+            stream: how the answer can become an event stream while the request is worked on. What it is told
+                about this request, it is told before any work starts.
 
         Returns:
-            What to answer. No exception leaves but CancelledError, when the handler cancels the task.
+            What to answer; once the answer is a stream, nothing more: the last word stands on it. No
+            exception leaves but CancelledError, when the handler cancels the task.
         """
 
         async def answer() -> Reply:
             accept = parse_accept(headers.get("accept"))
             self._check_open(accept)
-            message = parse_body(body)
-            reply = await self._answer(message, headers, principal, stream, accept)
+            message = parse_body(body, nesting=self._limits.nesting)
+            outlet = Outlet(stream, accept)
+            reply = outlet.finish(await self._answer(message, headers, principal, outlet))
             return msgspec.structs.replace(reply, stream=True) if not accept.json and reply.body else reply
 
         return await self._shield(answer())
 
-    async def open_stream(self, headers: Mapping[str, str], principal: Principal) -> Listener | Reply:
-        """Answer a GET: a listener to drain until its `receive` gives None, or what to answer instead."""
+    async def open_stream(self, headers: Mapping[str, str], principal: Principal) -> Reader | Reply:
+        """Answer a GET: a reader to drain until its `receive` gives None, and then to detach; or what to
+        answer instead."""
 
-        async def answer() -> Listener | Reply:
+        async def answer() -> Reader | Reply:
             self._check_open()
             self._loop = asyncio.get_running_loop()
-            return await self._handshake.open_stream(headers, principal, parse_accept(headers.get("accept")))
+            accept = parse_accept(headers.get("accept"))
+            self._streams.take(principal.username)
+            opened: Reader | Reply | None = None
+            try:
+                opened = await self._handshake.open_stream(headers, principal, accept)
+            finally:
+                if not isinstance(opened, Reader):
+                    self._streams.give_back(principal.username)
+            if isinstance(opened, Reader):
+                opened.on_close = partial(self._streams.give_back, principal.username)
+            return opened
 
         return await self._shield(answer())
 
@@ -151,17 +183,18 @@ class Endpoint:
         return await self._shield(self._handshake.answer_delete(headers, principal))
 
     def list_tools_by_scope(self) -> list[ToolSummary]:
-        """The tools and the scopes behind which they stand, in their order."""
+        """The tools, and the resources and prompts that name scopes, with these scopes; in their order."""
         return [
-            ToolSummary(tool.name, tool.title, tool.description, tool.scopes)
-            for tool in self._server.tools.list_all()
+            ToolSummary(one.name, one.title, one.description, one.scopes)
+            for one in self._server.list_offered()
+            if one.scopes or isinstance(one, Tool)
         ]
 
     async def end_streams(self) -> None:
         """Take no new request, and end every stream well. Calls in flight go on, until `close`."""
         if not self._closed:
             self._closed = True
-            self._server.tools.unwatch(self._note_change)
+            self._server.unwatch(self._note_change)
             self._hub.close_all()
 
     async def close(self) -> None:
@@ -174,21 +207,43 @@ class Endpoint:
         message: Message | Batch,
         headers: Mapping[str, str],
         principal: Principal,
-        stream: Outbound,
-        accept: Accept,
+        outlet: Outlet,
     ) -> Reply:
         request_id = message.id if isinstance(message, Request) else None
         try:
             era = classify(message, headers)
-            stream.cancels_on_disconnect = era is Era.STATELESS
             needed = self.required_scopes(message)
             if not needed <= principal.scopes:
                 return _build_forbidden(needed, request_id)
             self._loop = asyncio.get_running_loop()
             serve = self._stateless.answer_post if era is Era.STATELESS else self._handshake.answer_post
-            return await serve(message, headers, principal, stream, accept)
+            if isinstance(message, Request) and message.method == LISTEN and era is Era.STATELESS:
+                return await self._answer_with_stream(message, headers, principal, outlet)
+            with self._hold(message, principal):
+                return await serve(message, headers, principal, outlet)
         except Exception as error:
             return self._build_failure(error, request_id)
+
+    async def _answer_with_stream(
+        self, request: Request, headers: Mapping[str, str], principal: Principal, outlet: Outlet
+    ) -> Reply:
+        """Raises: JsonRpcError, 429 among them."""
+        self._streams.take(principal.username)
+        try:
+            return await self._stateless.answer_post(request, headers, principal, outlet)
+        finally:
+            outlet.watch_end(partial(self._streams.give_back, principal.username))
+
+    def _hold(self, message: Message | Batch, principal: Principal) -> Share:
+        """What the message takes of the person's share while it is answered.
+
+        Raises:
+            JsonRpcError: 429.
+        """
+        if isinstance(message, Request):
+            return self._calls.hold(principal.username, 1)
+        requests = sum(isinstance(one, Request) for one in message) if isinstance(message, list) else 0
+        return self._calls.hold(principal.username, requests)
 
     def _check_open(self, accept: Accept | None = None) -> None:
         if self._closed:
@@ -215,10 +270,10 @@ class Endpoint:
             error = JsonRpcError(code=INTERNAL_ERROR, message=f"Internal error {reference}")
         return build_error_reply(error, request_id)
 
-    def _note_change(self, kind: str) -> None:
+    def _note_change(self, change: Change) -> None:
         loop = self._loop
         if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._hub.tell, kind)
+            loop.call_soon_threadsafe(self._hub.tell, change)
 
 
 def _build_forbidden(needed: frozenset[str], request_id: RequestId | None) -> Reply:

@@ -32,7 +32,7 @@ HTTP_STATUS = MappingProxyType(
 )
 """Stateless era, and every error of a body that reached no method."""
 
-ANSWERED_IN_SESSION = frozenset({METHOD_NOT_FOUND, INVALID_PARAMS})
+ANSWERED_IN_SESSION = frozenset({METHOD_NOT_FOUND, INVALID_PARAMS, INTERNAL_ERROR})
 """Codes a method answers with inside a session of the handshake era."""
 
 

@@ -5,13 +5,18 @@ revision's shape. A method knows its parameters and the feature behind it, and n
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, TypeAlias
 
 import msgspec
 
-from omnitornado.mcp.calls import Send, ToolRunner
+from omnitornado.mcp.call import Call, Send
+from omnitornado.mcp.calls import ToolRunner
+from omnitornado.mcp.context import Context
+from omnitornado.mcp.conversation import Asker
 from omnitornado.mcp.jsonrpc import INVALID_PARAMS, Json, JsonRpcError, Request, RequestId
 from omnitornado.mcp.principal import Principal
+from omnitornado.mcp.resources import ResourceContent
 from omnitornado.mcp.server import MCPServer
 from omnitornado.mcp.streams import Hub
 
@@ -25,6 +30,8 @@ class Reply(msgspec.Struct, frozen=True):
     headers: dict[str, str] = {}
     stream: bool = False
     """The client takes nothing but text/event-stream: send the body as an event, whatever happened before."""
+    is_open: bool = False
+    """The answer is a stream that goes on without anybody working on it."""
     required_scopes: frozenset[str] = frozenset()
     """With a 403: every scope that the tools need, for the `insufficient_scope` challenge (RFC 6750 §3.1)."""
 
@@ -51,6 +58,11 @@ class Exchange(msgspec.Struct, frozen=True):
     log_level: str | None = None
     owner: Any = None
     """The live session of the handshake era."""
+    build_asker: Callable[[Call], Asker] | None = None
+    """How a call asks the client; None for a method that can't."""
+    close_stream: Callable[[float | None], bool] | None = None
+    read: Callable[[Call, Context, str], Awaitable[tuple[ResourceContent, ...]]] | None = None
+    """Reads a resource within a call."""
 
     @property
     def params(self) -> Json:
@@ -69,6 +81,19 @@ class Exchange(msgspec.Struct, frozen=True):
             raise JsonRpcError(code=INVALID_PARAMS, message=f"Invalid params: {name} must be an object")
         return value
 
+    def get_strings(self, name: str) -> dict[str, str]:
+        """A parameter that is an object of strings, or absent.
+
+        Raises:
+            JsonRpcError: -32602.
+        """
+        value = self.get_object(name)
+        for key, item in value.items():
+            if not isinstance(item, str):
+                message = f"Invalid params: {name}.{key[:128]} must be a string"
+                raise JsonRpcError(code=INVALID_PARAMS, message=message)
+        return value
+
     def get_string(self, name: str) -> str:
         """A parameter that is a string.
 
@@ -80,6 +105,22 @@ class Exchange(msgspec.Struct, frozen=True):
             raise JsonRpcError(code=INVALID_PARAMS, message=f"Invalid params: {name} must be a string")
         return value
 
+    def build_context(self, call: Call) -> Context:
+        """What a function of the author's sees of this request."""
+        return Context(
+            principal=self.principal,
+            protocol_version=self.version,
+            delivery=call,
+            progress_token=self.progress_token,
+            log_level=self.log_level,
+            asker=None if self.build_asker is None else self.build_asker(call),
+            close_stream=self.close_stream,
+            read=None if self.read is None else partial(self.read, call),
+        )
+
 
 Method: TypeAlias = Callable[[Services, Exchange], Awaitable[Json]]
 """A handler of a method table. Raises JsonRpcError."""
+
+CallMethod: TypeAlias = Callable[[Services, Exchange, Call], Awaitable[Json]]
+"""A handler that runs a function of the author's. Raises JsonRpcError, CallCancelledError."""

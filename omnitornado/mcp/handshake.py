@@ -1,19 +1,24 @@
-"""Implements: MCP 2025-03-26, 2025-06-18 and 2025-11-25 basic/lifecycle, basic/transports (Streamable HTTP),
-basic/utilities/ping, basic/utilities/cancellation, server/utilities/logging.
+"""Implements: MCP 2025-03-26, 2025-06-18 and 2025-11-25 basic/lifecycle, basic/transports (Streamable HTTP).
 
 The handshake era: `initialize` opens a session, whose negotiated revision holds for every later message. A
 version header that names another revision of this era is let pass (only an unsupported one is refused, as the
 transport page says); one client never sends it.
+
+A call goes on when its client leaves, and what it says waits in the event log.
 """
 
 import asyncio
-from collections.abc import Coroutine, Mapping
-from types import MappingProxyType
+from collections.abc import Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from omnitornado.mcp.calls import Call, CallCancelledError, Send
+from omnitornado.mcp.call import Call, CallCancelledError
+from omnitornado.mcp.capabilities import build_capabilities
 from omnitornado.mcp.errors import find_status
-from omnitornado.mcp.exchange import Exchange, Method, Reply, Services
+from omnitornado.mcp.event_log import EventLog
+from omnitornado.mcp.event_stream import EventStream, Reader
+from omnitornado.mcp.exchange import Exchange, Reply, Services
+from omnitornado.mcp.handshake_methods import METHODS, NOTIFICATIONS
 from omnitornado.mcp.inbound import (
     SESSION_HEADER,
     VERSION_HEADER,
@@ -22,7 +27,6 @@ from omnitornado.mcp.inbound import (
     find_progress_token,
 )
 from omnitornado.mcp.jsonrpc import (
-    INVALID_PARAMS,
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
     Batch,
@@ -31,80 +35,47 @@ from omnitornado.mcp.jsonrpc import (
     Message,
     Notification,
     Request,
+    RequestId,
+    Response,
     build_error,
     build_notification,
     build_result,
-    is_id,
 )
-from omnitornado.mcp.log_levels import LOG_LEVELS
+from omnitornado.mcp.nested_read import read_nested
+from omnitornado.mcp.outlet import Outlet
 from omnitornado.mcp.principal import Principal
 from omnitornado.mcp.replies import build_reply, log_refusal
+from omnitornado.mcp.session_asker import SessionAsker
 from omnitornado.mcp.sessions import LiveSession, Sessions
-from omnitornado.mcp.streams import CHANGED, Listener, Outbound
-from omnitornado.mcp.tool_methods import call_tool, list_tools
-from omnitornado.mcp.versions import BATCH_VERSION, HANDSHAKE_VERSIONS, STATELESS_VERSIONS, negotiate_version
-
-
-async def _ping(services: Services, exchange: Exchange) -> Json:
-    return {}
-
-
-async def _call_tool(services: Services, exchange: Exchange) -> Json:
-    session: LiveSession = exchange.owner
-    call = session.calls[exchange.request.id] = Call(exchange.send)
-    try:
-        return await call_tool(services, exchange, call)
-    finally:
-        # A client that used the id again meanwhile owns the entry.
-        if session.calls.get(exchange.request.id) is call:
-            del session.calls[exchange.request.id]
-
-
-async def _set_log_level(services: Services, exchange: Exchange) -> Json:
-    level = exchange.get_string("level")
-    if level not in LOG_LEVELS:
-        raise JsonRpcError(
-            code=INVALID_PARAMS, message=f"Invalid params: level is one of {', '.join(LOG_LEVELS)}"
-        )
-    exchange.owner.log_level = level
-    return {}
-
-
-METHODS: Mapping[str, Method] = MappingProxyType(
-    {
-        "ping": _ping,
-        "tools/list": list_tools,
-        "tools/call": _call_tool,
-        "logging/setLevel": _set_log_level,
-    }
+from omnitornado.mcp.streams import LIST_KINDS, Change, Feed
+from omnitornado.mcp.versions import (
+    BATCH_VERSION,
+    HANDSHAKE_VERSIONS,
+    PRIMING_SINCE,
+    STATELESS_VERSIONS,
+    negotiate_version,
 )
 
-
-def _cancel(session: LiveSession, params: Json) -> None:
-    request_id = params.get("requestId")
-    call = session.calls.get(request_id) if is_id(request_id) else None  # type: ignore[arg-type]
-    if call is not None:
-        call.stop(CallCancelledError())
-
-
-NOTIFICATIONS = MappingProxyType({"notifications/cancelled": _cancel})
-"""Every other notification needs nothing done; unknown ones are accepted (JSON-RPC 2.0 §4.1)."""
+LAST_EVENT_HEADER = "last-event-id"
 
 
 class Handshake:
     """Serves the handshake era of one endpoint."""
 
-    def __init__(self, services: Services, sessions: Sessions) -> None:
+    def __init__(
+        self, services: Services, sessions: Sessions, events: EventLog, *, answer_timeout: float
+    ) -> None:
         self._services = services
         self._sessions = sessions
+        self._events = events
+        self._answer_timeout = answer_timeout
 
     async def answer_post(
         self,
         message: Message | Batch,
         headers: Mapping[str, str],
         principal: Principal,
-        stream: Outbound,
-        accept: Accept,
+        outlet: Outlet,
     ) -> Reply:
         """Answer a POST.
 
@@ -114,17 +85,18 @@ class Handshake:
         if isinstance(message, Request) and message.method == "initialize":
             return await self._initialize(message, principal)
         session = await self._find_session(headers, principal)
-        send = stream.send if accept.stream else None
         if isinstance(message, list):
             if session.version != BATCH_VERSION:
                 raise JsonRpcError(
                     code=INVALID_REQUEST, message=f"Invalid request: no batches in {session.version}"
                 )
-            return await self._answer_batch(message, session, headers, principal, send)
+            self._prepare(outlet, session, [one.id for one in message if isinstance(one, Request)])
+            return await self._answer_batch(message, session, headers, principal, outlet)
         if not isinstance(message, Request):
             self._take(message, session)
             return Reply(202)
-        answer = await self._answer(message, session, headers, principal, send)
+        self._prepare(outlet, session, [message.id])
+        answer = await self._answer(message, session, headers, principal, outlet)
         if answer is None:
             return Reply(202)  # cancelled: no response (basic/utilities/cancellation)
         error = answer.get("error")
@@ -132,21 +104,32 @@ class Handshake:
 
     async def open_stream(
         self, headers: Mapping[str, str], principal: Principal, accept: Accept
-    ) -> Listener | Reply:
-        """Answer a GET: a listener for the session's stream.
+    ) -> Reader | Reply:
+        """Answer a GET: the session's stream; with `Last-Event-ID`, the rest of the stream of that event.
 
         405 to a stateless client (2026-07-28 streamable-http, Earlier Revisions) and without a session: there
         is nothing to hear yet, and a client of the old HTTP+SSE transport learns that it isn't served here.
 
         Raises:
-            JsonRpcError: as for a POST.
+            JsonRpcError: as for a POST; and an event id that is none of the session's.
         """
         if headers.get(VERSION_HEADER) in STATELESS_VERSIONS or headers.get(SESSION_HEADER) is None:
             return _build_not_allowed("GET opens the stream of a session; begin with initialize")
         session = await self._find_session(headers, principal)
         if not accept.stream:
             raise JsonRpcError(code=INVALID_REQUEST, message="Not acceptable: text/event-stream", status=406)
-        return self._services.hub.open(session.key, frozenset(CHANGED), build_notification)
+        event_id = headers.get(LAST_EVENT_HEADER)
+        resumed = None if event_id is None else self._events.resume(session.key, event_id)
+        if resumed is not None:
+            return resumed
+        stream = self._open_stream(session, None)
+        reader = stream.attach()
+        feed = self._services.hub.feed(
+            session.key, stream, LIST_KINDS, session.subscriptions, build_notification
+        )
+        if event_id is not None:
+            self._tell_all(session, feed)
+        return reader
 
     async def answer_delete(self, headers: Mapping[str, str], principal: Principal) -> Reply:
         """Answer a DELETE: the session ends, with its streams and its calls.
@@ -159,9 +142,40 @@ class Handshake:
         session = await self._find_session(headers, principal)
         await self._sessions.close(session)
         self._services.hub.close(session.key)
+        self._events.close(session.key)
         for call in list(session.calls.values()):
             call.stop(CallCancelledError())
         return Reply(204)
+
+    def _prepare(self, outlet: Outlet, session: LiveSession, answers: Sequence[RequestId]) -> None:
+        primed = session.version >= PRIMING_SINCE
+        outlet.prepare(
+            lambda: self._open_stream(session, answers),
+            cancels_on_disconnect=False,
+            # From then on a client can lose its connection and still get the result.
+            begins_early=primed,
+            closes_early=primed,
+        )
+
+    def _open_stream(self, session: LiveSession, answers: Sequence[RequestId] | None) -> EventStream:
+        return self._events.open(session.key, answers=answers, primed=session.version >= PRIMING_SINCE)
+
+    def _tell_all(self, session: LiveSession, feed: Feed) -> None:
+        """For a client whose stream was lost: it may have missed a change of any list."""
+        offered = build_capabilities(self._services.server, session.version)
+        for kind in sorted(LIST_KINDS & offered.keys()):
+            feed.offer(Change(kind))
+
+    def _build_asker(self, session: LiveSession, outlet: Outlet, call: Call) -> SessionAsker:
+        return SessionAsker(
+            call,
+            session.questions,
+            session.capabilities,
+            version=session.version,
+            timeout=self._answer_timeout,
+            send=outlet.send,
+            send_unasked=partial(self._services.hub.send, session.key),
+        )
 
     async def _find_session(self, headers: Mapping[str, str], principal: Principal) -> LiveSession:
         version = headers.get(VERSION_HEADER)
@@ -178,7 +192,7 @@ class Handshake:
         server = self._services.server
         result: Json = {
             "protocolVersion": version,
-            "capabilities": server.build_capabilities(),
+            "capabilities": build_capabilities(server, version),
             "serverInfo": server.describe(version),
         }
         if server.instructions:
@@ -191,14 +205,14 @@ class Handshake:
         session: LiveSession,
         headers: Mapping[str, str],
         principal: Principal,
-        send: Send | None,
+        outlet: Outlet,
     ) -> Reply:
         work: list[Coroutine[Any, Any, Json | None]] = []
         for message in batch:
             if isinstance(message, JsonRpcError):
                 work.append(_build_refusal(message))
             elif isinstance(message, Request):
-                work.append(self._answer(message, session, headers, principal, send))
+                work.append(self._answer(message, session, headers, principal, outlet))
             else:
                 self._take(message, session)
         answers = []
@@ -210,7 +224,9 @@ class Handshake:
         return build_reply(200, answers) if answers else Reply(202)
 
     def _take(self, message: Message, session: LiveSession) -> None:
-        if isinstance(message, Notification) and message.method in NOTIFICATIONS:
+        if isinstance(message, Response):
+            session.questions.answer(message)
+        elif isinstance(message, Notification) and message.method in NOTIFICATIONS:
             NOTIFICATIONS[message.method](session, message.params)
 
     async def _answer(
@@ -219,7 +235,7 @@ class Handshake:
         session: LiveSession,
         headers: Mapping[str, str],
         principal: Principal,
-        send: Send | None,
+        outlet: Outlet,
     ) -> Json | None:
         """The response to a request; None for one that was cancelled."""
         try:
@@ -231,10 +247,13 @@ class Handshake:
                 principal=principal,
                 version=session.version,
                 headers=headers,
-                send=send,
+                send=outlet.send,
                 progress_token=find_progress_token(request.params.get("_meta")),
                 log_level=session.log_level,
                 owner=session,
+                build_asker=partial(self._build_asker, session, outlet),
+                close_stream=outlet.close_connection,
+                read=partial(read_nested, self._services),
             )
             return build_result(request.id, await method(self._services, exchange))
         except CallCancelledError:

@@ -20,7 +20,7 @@ MISSING_REQUIRED_CLIENT_CAPABILITY = -32021
 UNSUPPORTED_PROTOCOL_VERSION = -32022
 
 MAX_NESTING = 100
-"""Levels of objects and arrays in a body."""
+"""Levels of objects and arrays in a body, unless it is configured."""
 MAX_BATCH = 100
 """Messages in one batch."""
 MAX_SAFE_INTEGER = 2**53 - 1
@@ -84,8 +84,8 @@ _KEY = re.compile(rb'"[ \t\r\n]*:')
 _PARSE_FAILED = "Parse error: the body is not valid JSON"
 
 
-def parse_body(body: bytes) -> Message | Batch:
-    """Read the body of a POST.
+def parse_body(body: bytes, *, nesting: int = MAX_NESTING) -> Message | Batch:
+    """Read the body of a POST, of at most `nesting` levels of objects and arrays.
 
     Returns:
         One message, or a list for a batch (whether the revision has batches is the era's question).
@@ -94,7 +94,7 @@ def parse_body(body: bytes) -> Message | Batch:
         JsonRpcError: -32700 for a body that is not strict JSON, -32600 for JSON that is no message.
     """
     value = _decode(body)
-    _check_shape(value, body)
+    _check_shape(value, body, nesting)
     if not isinstance(value, list):
         return _parse_message(value)
     if not value:
@@ -113,13 +113,13 @@ def _decode(body: bytes) -> Any:
         raise JsonRpcError(code=PARSE_ERROR, message="Parse error: the body is nested too deep") from None
 
 
-def _check_shape(value: Any, body: bytes) -> None:
+def _check_shape(value: Any, body: bytes, nesting: int) -> None:
     """Refuse deep nesting and duplicate keys, which the decoder lets pass."""
     members, depth = 0, 0
     level = [value]
     while level:
         depth += 1
-        if depth > MAX_NESTING and any(type(item) is dict or type(item) is list for item in level):
+        if depth > nesting and any(type(item) is dict or type(item) is list for item in level):
             raise JsonRpcError(code=PARSE_ERROR, message="Parse error: the body is nested too deep")
         below: list[Any] = []
         for item in level:

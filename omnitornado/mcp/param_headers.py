@@ -37,6 +37,11 @@ _SCHEMA_LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
 _SCHEMA_MAPS = ("$defs", "definitions", "dependentSchemas", "patternProperties")
 
 
+def param_header(name: str) -> msgspec.Meta:
+    """Have clients mirror a parameter into `Mcp-Param-{name}`: `Annotated[str, param_header("Region")]`."""
+    return msgspec.Meta(extra_json_schema={KEYWORD: name})
+
+
 class ParamHeader(msgspec.Struct, frozen=True):
     """A parameter that is mirrored: its path in the arguments, its header's name, its JSON type."""
 

@@ -5,29 +5,37 @@ Implements: MCP 2026-07-28 server/utilities/pagination, server/tools (determinis
 
 import base64
 import binascii
+import hashlib
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from omnitornado.mcp.jsonrpc import INVALID_PARAMS, Json, JsonRpcError
 
+T = TypeVar("T")
 
-class Named(Protocol):
-    """Anything with a name that is unique among its kind."""
-
-    @property
-    def name(self) -> str: ...
+CHECK_BYTES = 8
 
 
-T = TypeVar("T", bound=Named)
+def _find_name(item: Any) -> str:
+    name: str = item.name
+    return name
 
 
 class Registry(Generic[T]):
-    """The tools (or, later, prompts and resources) of a server, in the order they were added."""
+    """The tools (or prompts, resources, …) of a server, in the order they were added."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, key: Callable[[T], str] = _find_name) -> None:
+        """
+        Args:
+            kind: which list a change of this registry changes.
+            key: what is unique among the items: the name, or a resource's URI.
+        """
         self.kind = kind
+        self._key = key
         self._items: dict[str, T] = {}
         self._watchers: list[Callable[[str], None]] = []
+        self.was_used = False
+        """Whether it ever held anything: a list that is empty now may fill again, and stays announced."""
 
     def add(self, item: T) -> None:
         """Offer one more.
@@ -35,10 +43,12 @@ class Registry(Generic[T]):
         Raises:
             ValueError: the name is taken.
         """
-        if item.name in self._items:
-            raise ValueError(f"the name {item.name!r} is taken")
+        key = self._key(item)
+        if key in self._items:
+            raise ValueError(f"the name {key!r} is taken")
         # Replaced, not changed: a list that another thread walks at this moment stays whole.
-        self._items = self._items | {item.name: item}
+        self._items = self._items | {key: item}
+        self.was_used = True
         self._tell()
 
     def remove(self, name: str) -> bool:
@@ -53,6 +63,9 @@ class Registry(Generic[T]):
         """The one with this name."""
         return self._items.get(name)
 
+    def __len__(self) -> int:
+        return len(self._items)
+
     def list_all(self) -> tuple[T, ...]:
         """All of them, in the order they were added."""
         return tuple(self._items.values())
@@ -63,11 +76,28 @@ class Registry(Generic[T]):
         Raises:
             JsonRpcError: -32602 for a cursor that is none of ours, or whose item is gone.
         """
-        names = list(self._items)
-        start = _find_start(names, params.get("cursor"))
+        items = self._items
+        names = list(items)
+        start = self._find_start(names, params.get("cursor"))
         page = names[start : start + size]
-        following = build_cursor(page[-1]) if start + size < len(names) else None
-        return [self._items[name] for name in page], following
+        following = build_cursor(self.kind, page[-1]) if start + size < len(names) else None
+        return [items[name] for name in page], following
+
+    def _find_start(self, names: list[str], cursor: object) -> int:
+        if cursor is None:
+            return 0
+        try:
+            if isinstance(cursor, str):
+                raw = base64.b64decode(cursor, altchars=b"-_", validate=True)[CHECK_BYTES:]
+                name = raw.decode("utf-8", "surrogatepass")
+                # Built again and compared: one of another list, or put together by hand, is none of ours.
+                if build_cursor(self.kind, name) == cursor:
+                    return names.index(name) + 1
+        except (binascii.Error, ValueError):
+            pass
+        raise JsonRpcError(
+            code=INVALID_PARAMS, message="Invalid params: the cursor is unknown; list from the start"
+        )
 
     def watch(self, watcher: Callable[[str], None]) -> None:
         """Call `watcher(kind)` after each change, in the thread that made it."""
@@ -82,19 +112,8 @@ class Registry(Generic[T]):
             watcher(self.kind)
 
 
-def build_cursor(name: str) -> str:
-    """A cursor behind `name`: it stays right when items before it come or go."""
-    return base64.urlsafe_b64encode(name.encode("utf-8")).decode("ascii")
-
-
-def _find_start(names: list[str], cursor: object) -> int:
-    if cursor is None:
-        return 0
-    try:
-        if isinstance(cursor, str):
-            return names.index(base64.b64decode(cursor, altchars=b"-_", validate=True).decode("utf-8")) + 1
-    except (binascii.Error, ValueError):
-        pass
-    raise JsonRpcError(
-        code=INVALID_PARAMS, message="Invalid params: the cursor is unknown; list from the start"
-    )
+def build_cursor(kind: str, name: str) -> str:
+    """A cursor behind `name`: it stays right when items before it come or go, and after a restart."""
+    raw = name.encode("utf-8", "surrogatepass")
+    check = hashlib.blake2b(raw, digest_size=CHECK_BYTES, person=kind.encode("ascii")).digest()
+    return base64.urlsafe_b64encode(check + raw).decode("ascii")

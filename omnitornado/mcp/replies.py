@@ -5,6 +5,7 @@ Implements: MCP 2026-07-28 basic/transports/streamable-http (Sending Messages).
 
 import logging
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from omnitornado.mcp.errors import find_status
@@ -12,6 +13,9 @@ from omnitornado.mcp.exchange import Reply
 from omnitornado.mcp.jsonrpc import JsonRpcError, RequestId, build_error, encode
 
 log = logging.getLogger("omnitornado.mcp")
+
+RETRY_AFTER = MappingProxyType({429: "1", 503: "5"})
+"""Status to seconds."""
 
 CONTENT_TYPE = {"Content-Type": "application/json"}
 
@@ -24,7 +28,8 @@ def build_reply(status: int, body: Any, headers: Mapping[str, str] = CONTENT_TYP
 def build_error_reply(error: JsonRpcError, request_id: RequestId | None = None) -> Reply:
     """An error, with the status it says itself or the table gives it."""
     status = find_status(error.code) if error.status is None else error.status
-    return build_reply(status, build_error(error, request_id))
+    headers = {"Retry-After": RETRY_AFTER[status]} if status in RETRY_AFTER else CONTENT_TYPE
+    return build_reply(status, build_error(error, request_id), headers)
 
 
 def log_refusal(error: JsonRpcError) -> None:

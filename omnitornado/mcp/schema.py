@@ -56,7 +56,7 @@ class Arguments(msgspec.Struct, frozen=True):
     def _parse_again(self, arguments: Json, error: msgspec.ValidationError) -> dict[str, Any]:
         # To JSON Schema 3.0 is an integer (2020-12 validation §6.1.1); msgspec wants it written as 3.
         whole = {name: _build_integers(value) for name, value in arguments.items()}
-        problems = self._find_problems(whole)
+        problems = self.find_problems(whole)
         if problems:
             raise ArgumentError("; ".join(problems)) from None
         try:
@@ -64,12 +64,15 @@ class Arguments(msgspec.Struct, frozen=True):
         except msgspec.ValidationError:
             raise ArgumentError(str(error)) from None
 
-    def _find_problems(self, arguments: Json) -> list[str]:
+    def find_problems(self, arguments: Json, *, strict: bool = True) -> list[str]:
+        """What is wrong with a call's arguments, each in a sentence. Not strict: strings may spell other
+        types.
+        """
         problems = []
         for parameter in self.parameters:
             if parameter.name in arguments:
                 try:
-                    msgspec.convert(arguments[parameter.name], parameter.type)
+                    msgspec.convert(arguments[parameter.name], parameter.type, strict=strict)
                 except msgspec.ValidationError as error:
                     problems.append(f"argument '{parameter.name}': {error}")
             elif parameter.required:

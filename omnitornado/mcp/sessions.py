@@ -13,10 +13,11 @@ from typing import Any, Protocol
 
 import msgspec
 
-from omnitornado.mcp.calls import Call
+from omnitornado.mcp.call import Call
 from omnitornado.mcp.jsonrpc import INVALID_REQUEST, Json, JsonRpcError, RequestId
 from omnitornado.mcp.log_levels import DEFAULT_LOG_LEVEL
 from omnitornado.mcp.principal import Principal
+from omnitornado.mcp.session_asker import OpenQuestions
 from omnitornado.store.records import McpSession
 
 ID_BYTES = 32
@@ -28,7 +29,7 @@ MAX_LIVE = 10_000
 
 
 class SessionStore(Protocol):
-    """The three transitions this room needs of the store."""
+    """The transitions that sessions need of the store."""
 
     async def open_mcp_session(self, session_hash: bytes, session: McpSession) -> None: ...
 
@@ -40,13 +41,20 @@ class SessionStore(Protocol):
 class LiveSession:
     """A session as this process knows it."""
 
-    __slots__ = ("calls", "key", "log_level", "version")
+    __slots__ = ("calls", "capabilities", "key", "log_level", "questions", "subscriptions", "version")
 
-    def __init__(self, key: bytes, version: str) -> None:
+    def __init__(
+        self, key: bytes, version: str, capabilities: Json, token_bytes: Callable[[int], bytes]
+    ) -> None:
         self.key = key
         self.version = version
+        self.capabilities = capabilities
+        """What the client declared when it opened the session (ClientCapabilities)."""
+        self.questions = OpenQuestions(token_bytes)
         self.log_level = DEFAULT_LOG_LEVEL
         self.calls: dict[RequestId, Call] = {}
+        self.subscriptions: dict[str, None] = {}
+        """URIs of resources whose updates the client wants to hear of, in its order."""
 
 
 class Sessions:
@@ -78,7 +86,7 @@ class Sessions:
             path=self._path,
             protocol_version=version,
             client_info=_shorten(client_info),
-            capabilities=_shorten(capabilities),
+            capabilities=_shorten_capabilities(capabilities),
             created_at=now,
             expires_at=now + self._lifetime,
         )
@@ -106,17 +114,19 @@ class Sessions:
             self._path,
         ):
             raise _build_not_found("opened by another person or client, or at another path")
-        return self._find_live(key, record.protocol_version)
+        return self._find_live(key, record)
 
     async def close(self, session: LiveSession) -> None:
         """End a session."""
         self._live.pop(session.key, None)
         await self._store.close_mcp_session(session.key)
 
-    def _find_live(self, key: bytes, version: str) -> LiveSession:
+    def _find_live(self, key: bytes, record: McpSession) -> LiveSession:
         live = self._live.get(key)
         if live is None:
-            live = self._live[key] = LiveSession(key, version)
+            live = self._live[key] = LiveSession(
+                key, record.protocol_version, record.capabilities, self._token_bytes
+            )
             if len(self._live) > MAX_LIVE:
                 self._forget_oldest()
         else:
@@ -145,3 +155,15 @@ def _shorten(described: Json) -> dict[str, Any]:
         return described
     plain = [(key, value) for key, value in described.items() if isinstance(value, str) and len(key) <= 64]
     return {key: value[:256] for key, value in plain[:8]}
+
+
+def _shorten_capabilities(declared: Json) -> dict[str, Any]:
+    """What a client declares, or of many words those that decide what it can be asked."""
+    if len(msgspec.json.encode(declared)) <= MAX_REMEMBERED:
+        return declared
+    known = {name: declared[name] for name in ("elicitation", "sampling", "roots") if name in declared}
+    return {
+        name: {part: {} for part in ("form", "url", "tools", "context", "listChanged") if part in parts}
+        for name, parts in known.items()
+        if isinstance(parts, dict)
+    }

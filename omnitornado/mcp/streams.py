@@ -1,19 +1,39 @@
 """Implements: MCP 2025-11-25 basic/transports (Listening for Messages, Multiple Connections),
 MCP 2026-07-28 basic/patterns/subscriptions.
 
-What a server says unasked: list changes, to the GET streams of sessions and to `subscriptions/listen`. A
-change is worth one message however often it happens, so a slow reader costs a few bytes and never a growing
-queue.
+What a server says unasked: changes of lists and resources, to the GET streams of sessions and to
+`subscriptions/listen`. A change is worth one message however often it happens, so a slow reader costs a few
+bytes and never a growing queue.
 """
 
-import asyncio
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
+from typing import Protocol, TypeAlias
 
+import msgspec
+
+from omnitornado.mcp.event_stream import EventStream, Reader
 from omnitornado.mcp.jsonrpc import Json
 
-CHANGED = {"tools": "notifications/tools/list_changed"}
-"""Kind of registry to its notification."""
+LIST_KINDS = frozenset({"tools", "prompts", "resources"})
+"""The lists that may change while a server runs."""
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What has changed: a list, or with `uri` the content of one resource."""
+
+    kind: str
+    uri: str | None = None
+
+    def build(self, build: "BuildNotification") -> Json:
+        """The notification that tells of it."""
+        if self.uri is not None:
+            return build("notifications/resources/updated", {"uri": self.uri})
+        return build(f"notifications/{self.kind}/list_changed", None)
+
+
+BuildNotification: TypeAlias = Callable[[str, Json | None], Json]
+"""From method and params."""
 
 MAX_STREAMS_PER_SESSION = 8
 """The oldest is closed when a session opens one more."""
@@ -24,74 +44,127 @@ class Outbound(Protocol):
 
     cancels_on_disconnect: bool
     """Set by the endpoint before any work starts: whether a client that leaves has cancelled its request."""
+    begin: Callable[[], object] | None
+    """Set by the endpoint: makes the answer an event stream, though there is nothing to say yet. None where
+    the client takes no stream, or the message gets no answer that takes time."""
+    begins_early: bool
+    """Set by the endpoint: whether `begin` is worth it soon, and not only to keep the connection."""
 
-    async def send(self, message: Json) -> None:
-        """Send a notification as an event of this request's stream; the first commits to text/event-stream.
-
-        Drops the message when the client has left.
-        """
+    def open(self, reader: Reader) -> None:
+        """From here on the answer is an event stream: what the reader gives until `receive` gives None."""
 
 
-class Listener:
-    """A stream of notifications; the handler drains it with `receive` until None."""
+class Feed:
+    """Changes for one stream: of lists of these `kinds`, and of the resources that `uris` holds at the time.
+
+    They wait here until the stream is read, so that a change is told once however often it happens meanwhile.
+    """
+
+    __slots__ = ("_build", "_changed", "_kinds", "_last", "_on_close", "_uris", "closed", "stream")
 
     def __init__(
-        self, kinds: frozenset[str], build: Callable[[str], Json], on_close: Callable[["Listener"], None]
+        self,
+        stream: EventStream,
+        kinds: frozenset[str],
+        uris: Collection[str],
+        build: BuildNotification,
+        on_close: Callable[["Feed"], None],
+        last: Callable[[], bytes] | None = None,
     ) -> None:
-        self.kinds = kinds
+        self.stream = stream
+        self.closed = False
+        self._kinds = kinds
+        self._uris = uris
         self._build = build
         self._on_close = on_close
-        self._changed: list[str] = []
-        self._woken = asyncio.Event()
-        self.closed = False
+        self._last = last
+        self._changed: dict[Change, None] = {}
+        stream.source = self.take
+        stream.on_end = self.close
 
-    def offer(self, kind: str) -> None:
+    def offer(self, change: Change) -> None:
         """Note a change, once."""
-        if kind in self.kinds and kind not in self._changed:
-            self._changed.append(kind)
-            self._woken.set()
+        if self._wants(change):
+            self._changed[change] = None
+            self.stream.wake()
 
-    async def receive(self) -> Json | None:
-        """The next notification; None when the stream has ended. May be cancelled without loss."""
-        while not self._changed:
-            if self.closed:
-                return None
-            self._woken.clear()
-            await self._woken.wait()
-        return self._build(CHANGED[self._changed.pop(0)])
+    def take(self) -> Iterator[Json]:
+        """The notifications that wait. What was unsubscribed meanwhile is left out."""
+        while self._changed:
+            change = next(iter(self._changed))
+            del self._changed[change]
+            if self._wants(change):
+                yield change.build(self._build)
 
     def close(self) -> None:
-        """End the stream. Called by the handler when the client leaves, and by the server."""
+        """Hear no more, and end the stream."""
         if not self.closed:
             self.closed = True
-            self._woken.set()
             self._on_close(self)
+            self.stream.finish(None if self._last is None else self._last())
+
+    def _wants(self, change: Change) -> bool:
+        return change.kind in self._kinds if change.uri is None else change.uri in self._uris
 
 
 class Hub:
-    """Every open listener, by the session or subscription it belongs to."""
+    """Every stream that hears of changes, by the session or subscription it belongs to."""
 
     def __init__(self) -> None:
-        self._groups: dict[object, list[Listener]] = {}
+        self._groups: dict[object, list[Feed]] = {}
 
-    def open(self, group: object, kinds: frozenset[str], build: Callable[[str], Json]) -> Listener:
-        """A listener in a group: of a group's listeners, each message goes to one (the newest)."""
-        listener = Listener(kinds, build, lambda closed: self._forget(group, closed))
-        listeners = self._groups.setdefault(group, [])
-        listeners.append(listener)
-        if len(listeners) > MAX_STREAMS_PER_SESSION:
-            listeners[0].close()
-        return listener
+    def feed(
+        self,
+        group: object,
+        stream: EventStream,
+        kinds: frozenset[str],
+        uris: Collection[str],
+        build: BuildNotification,
+        *,
+        last: Callable[[], bytes] | None = None,
+    ) -> Feed:
+        """Tell a stream of changes, until it ends.
 
-    def tell(self, kind: str) -> None:
-        """A list has changed."""
-        for listeners in self._groups.values():
-            listeners[-1].offer(kind)
+        Args:
+            group: of a group's streams, each message goes to one.
+            stream: where to.
+            kinds: of lists.
+            uris: of resources; what it holds when something happens counts.
+            build: makes a notification.
+            last: makes what the stream ends with when the server ends it.
+        """
+        feed = Feed(stream, kinds, uris, build, partial(self._forget, group), last)
+        feeds = self._groups.setdefault(group, [])
+        feeds.append(feed)
+        if len(feeds) > MAX_STREAMS_PER_SESSION:
+            next((one for one in feeds if one.stream.reader is None), feeds[0]).close()
+        return feed
+
+    def send(self, group: object, message: Json) -> None:
+        """A message that belongs to no call, to one of a group's streams."""
+        feed = self._pick(group)
+        if feed is not None:
+            feed.stream.add(message)
+
+    def tell(self, change: Change) -> None:
+        """Something has changed."""
+        for group in list(self._groups):
+            feed = self._pick(group)
+            if feed is not None:
+                feed.offer(change)
+
+    def _pick(self, group: object) -> Feed | None:
+        """The newest that has a client at its other end (2025-11-25 basic/transports, Multiple Connections:
+        no message on two streams)."""
+        feeds = self._groups.get(group)
+        if not feeds:
+            return None
+        return next((one for one in reversed(feeds) if one.stream.reader is not None), feeds[-1])
 
     def close(self, group: object) -> None:
-        """End a group's listeners."""
-        for listener in list(self._groups.get(group, ())):
-            listener.close()
+        """End a group's."""
+        for feed in list(self._groups.get(group, ())):
+            feed.close()
 
     def close_all(self) -> None:
         """End them all."""
@@ -101,8 +174,8 @@ class Hub:
     def __len__(self) -> int:
         return sum(map(len, self._groups.values()))
 
-    def _forget(self, group: object, listener: Listener) -> None:
-        listeners = self._groups[group]
-        listeners.remove(listener)
-        if not listeners:
+    def _forget(self, group: object, feed: Feed) -> None:
+        feeds = self._groups[group]
+        feeds.remove(feed)
+        if not feeds:
             del self._groups[group]

@@ -1,8 +1,7 @@
 """Implements: MCP 2026-07-28 server/tools (Protocol Messages): `tools/list`, `tools/call`, for both eras."""
 
-from omnitornado.mcp.calls import Call
+from omnitornado.mcp.call import Call
 from omnitornado.mcp.content import adapt_blocks
-from omnitornado.mcp.context import Context
 from omnitornado.mcp.exchange import Exchange, Services
 from omnitornado.mcp.jsonrpc import INVALID_PARAMS, Json, JsonRpcError
 from omnitornado.mcp.tools import Tool, build_call_result
@@ -39,12 +38,5 @@ async def call_tool(services: Services, exchange: Exchange, call: Call) -> Json:
         CallCancelledError: the client took the request back.
     """
     tool, arguments = find_tool(services, exchange), exchange.get_object("arguments")
-    context = Context(
-        principal=exchange.principal,
-        protocol_version=exchange.version,
-        delivery=call,
-        progress_token=exchange.progress_token,
-        log_level=exchange.log_level,
-    )
-    outcome = await services.runner.run(tool, arguments, context, call)
-    return build_call_result(tool, outcome, exchange.version, adapt_blocks(outcome.blocks, exchange.version))
+    outcome = await services.runner.run(tool, arguments, exchange.build_context(call), call)
+    return build_call_result(outcome, exchange.version, adapt_blocks(outcome.blocks, exchange.version))

@@ -6,16 +6,29 @@ return value as it is; 2025-06-18 and 2025-11-25 take objects alone, and get oth
 """
 
 import inspect
-import re
 import typing
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
-from omnitornado.mcp.content import Content, build_blocks
+from omnitornado.mcp.content import Content, build_blocks, build_text, clean_text
 from omnitornado.mcp.context import Context
+from omnitornado.mcp.declaration import (
+    Icon,
+    check_scopes,
+    check_timeout,
+    find_name,
+    find_place,
+    is_async,
+)
 from omnitornado.mcp.docstring import parse_docstring
+from omnitornado.mcp.json_schema import (
+    CheckedArguments,
+    CheckedOutput,
+    build_checked_arguments,
+    build_checked_output,
+)
 from omnitornado.mcp.jsonrpc import Json
 from omnitornado.mcp.param_headers import ParamHeader, parse_param_headers
 from omnitornado.mcp.schema import (
@@ -26,26 +39,14 @@ from omnitornado.mcp.schema import (
     build_output,
     find_hints,
 )
-from omnitornado.mcp.versions import ANY_STRUCTURED_SINCE, ICONS_SINCE, STRUCTURED_SINCE, TITLES_SINCE
-
-_NAME = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
-_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
-"""`scope-token` (RFC 6749 §3.3)."""
-
-
-class ToolError(Exception):
-    """Raised by a tool: the message is shown to the model as it is."""
-
-
-class Icon(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """A picture for lists in a client (basic/index, icons)."""
-
-    src: str
-    """An https: or data: URI."""
-    mime_type: str | None = None
-    sizes: tuple[str, ...] = ()
-    """"48x48", or "any"."""
-    theme: Literal["light", "dark"] | None = None
+from omnitornado.mcp.tool_error import ToolError as ToolError
+from omnitornado.mcp.versions import (
+    ANY_STRUCTURED_SINCE,
+    ICONS_SINCE,
+    META_SINCE,
+    STRUCTURED_SINCE,
+    TITLES_SINCE,
+)
 
 
 class ToolAnnotations(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -66,6 +67,8 @@ class ToolResult(msgspec.Struct, frozen=True):
     is_error: bool = False
     meta: Json | None = None
     """`_meta` of the result."""
+    structured: Any = msgspec.UNSET
+    """Structured content beside the content: any JSON value."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -73,6 +76,8 @@ class Outcome(msgspec.Struct, frozen=True):
 
     blocks: list[Json]
     structured: msgspec.Raw | None = None
+    wrapped: bool = False
+    """Whether revisions that know objects alone get the structured content under the key `result`."""
     is_error: bool = False
     meta: Json | None = None
 
@@ -85,16 +90,21 @@ class Tool(msgspec.Struct, frozen=True):
     description: str
     function: Callable[..., Any]
     is_async: bool
-    arguments: Arguments
-    output: Output | None
+    arguments: Arguments | CheckedArguments
+    output: Output | CheckedOutput | None
     annotations: ToolAnnotations | None
     icons: tuple[Icon, ...]
     scopes: frozenset[str]
     timeout: float | msgspec.UnsetType | None
     """Seconds; None for no limit; UNSET for the endpoint's."""
     param_headers: tuple[ParamHeader, ...]
+    meta: Json | None = None
     descriptions: dict[str, Json] = msgspec.field(default_factory=dict)
     """By revision; filled as they are asked for."""
+
+    @property
+    def label(self) -> str:
+        return f"tool {self.name}"
 
     def describe(self, version: str) -> Json:
         """The tool's entry in `tools/list`, in the words of a revision."""
@@ -110,14 +120,13 @@ class Tool(msgspec.Struct, frozen=True):
             TypeError: it has no JSON form.
         """
         if isinstance(value, ToolResult):
-            return Outcome(build_blocks(value.content), None, value.is_error, value.meta)
+            return _build_own(self, value)
         if self.output is None:
             return Outcome(build_blocks(value))
         encoded = self.output.build_json(value)
-        if isinstance(value, str):
-            return Outcome(build_blocks(value), msgspec.Raw(encoded))
         # Clients older than structured content, and models, read the text (server/tools, Structured Content).
-        return Outcome([{"type": "text", "text": encoded.decode("utf-8")}], msgspec.Raw(encoded))
+        text = clean_text(value) if isinstance(value, str) else encoded.decode("utf-8")
+        return Outcome([{"type": "text", "text": text}], msgspec.Raw(encoded), self.output.wrapped)
 
 
 def build_tool(
@@ -131,6 +140,9 @@ def build_tool(
     scopes: Sequence[str] = (),
     timeout: float | msgspec.UnsetType | None = msgspec.UNSET,
     structured: bool = True,
+    input_schema: Json | None = None,
+    output_schema: Json | None = None,
+    meta: Json | None = None,
 ) -> Tool:
     """Make a tool of a function; what is not given comes from its name, type hints and docstring.
 
@@ -139,63 +151,48 @@ def build_tool(
     """
     try:
         text, parameters = parse_docstring(inspect.getdoc(function) or "")
-        arguments = build_arguments(function, parameters, Context)
+        arguments: Arguments | CheckedArguments
+        if input_schema is None:
+            arguments = build_arguments(function, parameters, Context)
+        else:
+            arguments = build_checked_arguments(function, input_schema, Context)
         return Tool(
-            name=_check_name(name or str(getattr(function, "__name__", ""))),
+            name=find_name(function, name),
             title=title,
             description=text if description is None else description,
             function=function,
-            is_async=_check_kind(function),
+            is_async=is_async(function),
             arguments=arguments,
-            output=_find_output(function) if structured else None,
+            output=_find_output(function, output_schema) if structured else None,
             annotations=annotations,
             icons=tuple(icons),
-            scopes=_check_scopes(scopes),
-            timeout=_check_timeout(timeout),
+            scopes=check_scopes(scopes),
+            timeout=check_timeout(timeout),
             param_headers=parse_param_headers(arguments.schema),
+            meta=meta,
         )
     except (DeclarationError, ValueError) as error:
-        raise DeclarationError(f"tool {_find_place(function)}: {error}") from None
+        raise DeclarationError(f"tool {find_place(function)}: {error}") from None
 
 
-def _find_place(function: Callable[..., Any]) -> str:
-    inner = inspect.unwrap(function)
-    where = f"{getattr(inner, '__module__', '?')}.{getattr(inner, '__qualname__', type(inner).__qualname__)}"
-    code = getattr(inner, "__code__", None)
-    return where if code is None else f"{where} (line {code.co_firstlineno})"
+def _build_own(tool: Tool, result: ToolResult) -> Outcome:
+    """A result that the tool put together itself."""
+    if result.structured is msgspec.UNSET:
+        if tool.output is not None and not result.is_error:
+            raise TypeError("a tool with an output schema must return structured content (server/tools)")
+        return Outcome(build_blocks(result.content), None, False, result.is_error, result.meta)
+    if tool.output is not None and not result.is_error:
+        encoded, wrapped = tool.output.build_json(result.structured), tool.output.wrapped
+    else:
+        encoded = msgspec.json.encode(result.structured)
+        wrapped = not encoded.startswith(b"{")
+    blocks = build_blocks(result.content) or [build_text(encoded.decode("utf-8"))]
+    return Outcome(blocks, msgspec.Raw(encoded), wrapped, result.is_error, result.meta)
 
 
-def _check_name(name: str) -> str:
-    if _NAME.fullmatch(name) is None:
-        raise DeclarationError(f"the name {name!r} must be 1 to 128 of A-Z a-z 0-9 _ - . (give name=)")
-    return name
-
-
-def _check_kind(function: Callable[..., Any]) -> bool:
-    candidates = (function, type(function).__call__)
-    if any(inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one) for one in candidates):
-        raise DeclarationError(
-            "a generator can't be a tool; report steps with Context.progress and return once"
-        )
-    return any(inspect.iscoroutinefunction(one) for one in candidates)
-
-
-def _check_scopes(scopes: Sequence[str]) -> frozenset[str]:
-    if isinstance(scopes, str):
-        raise DeclarationError("scopes is a list of scope names, not one string")
-    for scope in scopes:
-        if _SCOPE.fullmatch(scope) is None:
-            raise DeclarationError(f"the scope {scope!r} is no scope token (RFC 6749 §3.3)")
-    return frozenset(scopes)
-
-
-def _check_timeout(timeout: float | msgspec.UnsetType | None) -> float | msgspec.UnsetType | None:
-    if isinstance(timeout, int | float) and not timeout > 0:
-        raise DeclarationError("timeout is a number of seconds above 0, or None for no limit")
-    return timeout
-
-
-def _find_output(function: Callable[..., Any]) -> Output | None:
+def _find_output(function: Callable[..., Any], schema: Json | None) -> Output | CheckedOutput | None:
+    if schema is not None:
+        return build_checked_output(schema)
     hint = find_hints(function).get("return", Any)
     if hint in (Any, None, type(None)) or _is_content(hint):
         return None
@@ -229,14 +226,16 @@ def _describe(tool: Tool, version: str) -> Json:
         entry["outputSchema"] = tool.output.object_schema
     if tool.icons and version >= ICONS_SINCE:
         entry["icons"] = msgspec.to_builtins(tool.icons)
+    if tool.meta is not None and version >= META_SINCE:
+        entry["_meta"] = tool.meta
     return entry
 
 
-def build_call_result(tool: Tool, outcome: Outcome, version: str, blocks: list[Json]) -> Json:
+def build_call_result(outcome: Outcome, version: str, blocks: list[Json]) -> Json:
     """`CallToolResult`, without what belongs to an era."""
     result: Json = {"content": blocks, "isError": outcome.is_error}
-    if outcome.structured is not None and version >= STRUCTURED_SINCE and tool.output is not None:
-        wrap = tool.output.wrapped and version < ANY_STRUCTURED_SINCE
+    if outcome.structured is not None and version >= STRUCTURED_SINCE:
+        wrap = outcome.wrapped and version < ANY_STRUCTURED_SINCE
         result["structuredContent"] = {"result": outcome.structured} if wrap else outcome.structured
     if outcome.meta is not None:
         result["_meta"] = outcome.meta

@@ -20,8 +20,8 @@ What is promised, and its worst case:
   hits the very last frame alone can't be told from that. All other damage refuses to start.
 - One process has the files, under a lock; all are readable by their owner alone.
 
-A decision is made by `clients`, `codes`, `grants` and `sessions`; each method here makes it count in one
-block with no `await` in it, and only then waits.
+A decision is made by `clients`, `codes`, `grants`, `keys` and `sessions`; each method here makes it count in
+one block with no `await` in it, and only then waits.
 """
 
 import time
@@ -31,7 +31,7 @@ from typing import TypeVar
 
 import msgspec
 
-from omnitornado.store import clients, codes, grants, sessions
+from omnitornado.store import clients, codes, grants, keys, sessions
 from omnitornado.store.engine import Engine, StoreStats, open_engine
 from omnitornado.store.files import Files
 from omnitornado.store.journal import Durability
@@ -254,6 +254,9 @@ class EmbeddedStore:
 
     async def close_mcp_session(self, session_hash: bytes) -> bool:
         return await self._commit(*sessions.close_mcp_session(self._state, session_hash, self._clock()))
+
+    async def find_or_create_key(self, name: str, fresh: bytes, *, now: float) -> bytes:
+        return await self._commit(*keys.find_or_create_key(self._state, name, fresh, now))
 
     async def know_address(self, key: bytes, known: KnownAddress) -> None:
         await self._commit(None, sessions.know_address(self._state, self._limits, key, known, self._clock()))

@@ -17,6 +17,7 @@ from omnitornado.store.records import (
     Client,
     Consent,
     Grant,
+    Key,
     KnownAddress,
     McpSession,
     Record,
@@ -170,6 +171,7 @@ class State:
         self.bindings = Table("binding", str, RedirectBinding)
         self.mcp_sessions = Table("mcp_session", bytes, McpSession, ends=ends, group=person)
         self.addresses = Table("address", bytes, KnownAddress, ends=ends, group=person)
+        self.keys = Table("key", str, Key)
         self.tables: dict[str, Table[Any, Any]] = {
             table.name: table for table in vars(self).values() if isinstance(table, Table)
         }

@@ -1,7 +1,8 @@
 """What the store keeps: immutable records, replaced whole and never changed in place.
 
 Instants (`_at`) are seconds since the epoch, as `time.time()` gives. Secrets stand here as SHA-256 digests
-(32 bytes) alone: who reads the files learns no code, token, session id or client secret.
+(32 bytes) alone: who reads the files learns no code, token, session id or client secret. The one exception is
+`Key`, which the server needs itself.
 """
 
 from typing import Any
@@ -138,6 +139,17 @@ class McpSession(Record, frozen=True):
     renewed_at: float = 0.0
     """When its end last moved on; 0 until then. Set by the store: end minus this (or minus `created_at`) is
     the lifetime to renew by."""
+
+
+class Key(Record, frozen=True):
+    """A key of the server's own, by its name: what it seals must still open after a restart.
+
+    It opens no door by itself: who reads it off the disk can read and forge what was sealed with it, and
+    that alone (for one name, the state of a call that waits for a person's answer).
+    """
+
+    value: bytes
+    created_at: float
 
 
 class KnownAddress(Record, frozen=True):

@@ -168,6 +168,10 @@ class Store(Protocol):
     async def close_mcp_session(self, session_hash: bytes) -> bool:
         """End it; False when it was unknown."""
 
+    # Keys of the server's own
+    async def find_or_create_key(self, name: str, fresh: bytes, *, now: float) -> bytes:
+        """The key of this name. `fresh`, random bytes, becomes it where there is none yet."""
+
     # Addresses a person has signed in from
     async def know_address(self, key: bytes, known: KnownAddress) -> None: ...
 

@@ -5,14 +5,16 @@ An exception goes one way: `log_exception` writes what the operator needs, `send
 `write_error` writes what the client may know. No stack trace leaves the server.
 """
 
+import functools
 import logging
 import re
+import time
 from collections.abc import Awaitable
 from http.client import responses
 from typing import Any, ClassVar, Final, NoReturn
 
 import msgspec
-from tornado.http1connection import HTTP1Connection
+from tornado.httputil import HTTPHeaders, format_timestamp
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from omnitornado.log import log_event
@@ -51,7 +53,6 @@ class BaseHandler(RequestHandler):
 
     def initialize(self, services: Services) -> None:
         self.services = services
-        self.request_id = encode(services.token_bytes(6))
         self._chunks: list[bytes] = []
         self._received = 0
         self._refusal: Exception | None = None
@@ -60,20 +61,36 @@ class BaseHandler(RequestHandler):
         self._set_cors_headers()
         services.in_flight.add(self)
 
+    @functools.cached_property
+    def request_id(self) -> str:
+        """What names this request in the log."""
+        return encode(self.services.token_bytes(6))
+
     # Before the method
+
+    def clear(self) -> None:
+        """As Tornado's, by a shorter way: it runs for every request."""
+        self._headers = HTTPHeaders()
+        self._headers["Content-Type"] = "text/html; charset=UTF-8"
+        self._headers["Date"] = format_date(int(time.time()))
+        self.set_default_headers()
+        self._write_buffer: list[bytes] = []
+        self._status_code = 200
+        self._reason = "OK"
 
     def set_default_headers(self) -> None:
         """Headers of every answer, errors included (`send_error` clears all others)."""
-        self.clear_header("Server")
-        self.set_header("X-Content-Type-Options", "nosniff")
-        self.set_header("Referrer-Policy", "no-referrer")
-        self.set_header("Cache-Control", "no-store")
+        headers = self._headers
+        headers["X-Content-Type-Options"] = "nosniff"
+        headers["Referrer-Policy"] = "no-referrer"
+        headers["Cache-Control"] = "no-store"
         if hasattr(self, "services"):
             self._set_cors_headers()
 
     def prepare(self) -> Awaitable[None] | None:
-        if isinstance(self.request.connection, HTTP1Connection):
-            self.request.connection.set_max_body_size(max(MAX_DRAINED, self.max_body))
+        set_max_body_size = getattr(self.request.connection, "set_max_body_size", None)
+        if set_max_body_size is not None:
+            set_max_body_size(max(MAX_DRAINED, self.max_body))
         try:
             self.check_request()
             if self._find_length() > self.max_body:
@@ -105,7 +122,7 @@ class BaseHandler(RequestHandler):
         """The body's length, as far as it is told (Tornado refuses what is not a number)."""
         length = self.request.headers.get("Content-Length", "")
         # More digits than any length has: Python takes no more than 4300 for one number.
-        return int(length[:20]) if re.fullmatch("[0-9]+", length) else 0
+        return int(length[:20]) if length.isascii() and length.isdigit() else 0
 
     def on_finish(self) -> None:
         self.services.in_flight.discard(self)
@@ -272,6 +289,12 @@ class BaseHandler(RequestHandler):
             body = build_http_error(status, error, self.request_id)
         self.write_json(body, status=status)
         self.finish()
+
+
+@functools.lru_cache(maxsize=1)
+def format_date(now: int) -> str:
+    """The Date header (RFC 9110 §5.6.7), put together once a second."""
+    return format_timestamp(now)
 
 
 def find_error(kwargs: dict[str, Any]) -> BaseException | None:

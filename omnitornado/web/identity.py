@@ -1,5 +1,6 @@
 """Our choice (contract, [server] public_url): who this server says it is, and to whom."""
 
+import functools
 import re
 from typing import Final
 
@@ -10,6 +11,19 @@ from omnitornado.oauth.resource import DEFAULT_PORTS
 
 HOST: Final = re.compile(r"(?P<name>\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.\-]+)(?::(?P<port>[0-9]{1,5}))?")
 MAX_PORT: Final = 65535
+
+
+@functools.lru_cache(maxsize=64)
+def find_loopback_issuer(scheme: str, host_header: str) -> str | None:
+    """The issuer by the loopback name that a client used; None for any other name."""
+    match = HOST.fullmatch(host_header)
+    name = match["name"].lower() if match else ""
+    if match is None or name.strip("[]") not in LOOPBACK_HOSTS:
+        return None
+    port = int(match["port"] or DEFAULT_PORTS[scheme])
+    if port > MAX_PORT:
+        return None
+    return f"{scheme}://{name}" + ("" if port == DEFAULT_PORTS[scheme] else f":{port}")
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -33,16 +47,7 @@ class Identity(msgspec.Struct, frozen=True):
         scheme = scheme or self.scheme
         if self.public_url:
             return self.public_url
-        if host_header is None:
-            return self.local_url
-        match = HOST.fullmatch(host_header)
-        name = match["name"].lower() if match else ""
-        if match is None or name.strip("[]") not in LOOPBACK_HOSTS:
-            return None
-        port = int(match["port"] or DEFAULT_PORTS[scheme])
-        if port > MAX_PORT:
-            return None
-        return f"{scheme}://{name}" + ("" if port == DEFAULT_PORTS[scheme] else f":{port}")
+        return self.local_url if host_header is None else find_loopback_issuer(scheme, host_header)
 
     @property
     def local_url(self) -> str:

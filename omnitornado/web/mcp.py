@@ -7,57 +7,135 @@ both.
 """
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
 from http.client import responses
 from typing import Any
 
-import msgspec
-from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError, stream_request_body
 
 from omnitornado.mcp.endpoint import Endpoint
+from omnitornado.mcp.event_stream import Event, Reader
 from omnitornado.mcp.exchange import Reply
-from omnitornado.mcp.inbound import parse_accept
 from omnitornado.mcp.jsonrpc import INTERNAL_ERROR, INVALID_REQUEST
 from omnitornado.mcp.principal import Principal
-from omnitornado.mcp.streams import Listener
 from omnitornado.oauth.bearer import Bearer, BearerError, build_challenge, check_bearer
 from omnitornado.oauth.resource import ProtectedResource
 from omnitornado.store.transitions import StoreUnavailable
-from omnitornado.web.base import RETRY_AFTER, BaseHandler, find_detail
+from omnitornado.web.base import find_detail
+from omnitornado.web.event_stream import KEEP_ALIVE, SLICE, EventStreamHandler, build_event
 from omnitornado.web.services import Services
 
-KEEP_ALIVE = b": keep-alive\n\n"
+EARLY = 1.0
+"""Seconds after which an answer becomes a stream where that lets the client come back for it."""
 AUTHENTICATED = ("POST", "GET", "HEAD", "DELETE")
 """A preflight carries no token, and what else there is answers 405."""
 
 
 @dataclass(frozen=True)
 class McpService:
-    """One protected MCP endpoint. `max_body` in bytes, `keep_alive` in seconds."""
+    """One protected MCP endpoint. `max_body` in bytes; `keep_alive`, between two signs of life of a stream,
+    and `write_timeout`, for a client to read, in seconds.
+    """
 
     endpoint: Endpoint
     resource: ProtectedResource
     max_body: int
     keep_alive: float
+    write_timeout: float = 30.0
+    background: set["asyncio.Task[Any]"] = field(default_factory=set)
+    """Calls of the handshake era whose client has left."""
 
 
 class PostStream:
-    """A POST's own event stream (`mcp.streams.Outbound`): the first event commits the answer to it."""
+    """How a POST's answer becomes an event stream (`mcp.streams.Outbound`), and what the client's leaving
+    does to its work.
+
+    The work is done in the handler's own task: most calls never need another. One that becomes a stream gets
+    a second task, which passes on what stands on the stream.
+    """
 
     def __init__(self, handler: "McpHandler") -> None:
-        self._handler = handler
         self.cancels_on_disconnect = False
+        self.begin: Callable[[], object] | None = None
+        self.begins_early = False
+        self._handler = handler
+        self._reader: Reader | None = None
+        self._draining: asyncio.Task[None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._work = asyncio.current_task()
+        """While it goes on."""
+        self._is_cancelled = False
+        self._waited = min(EARLY, handler.keep_alive)
+        self._timer = self._loop.call_later(self._waited, self._begin_if_due)
 
-    async def send(self, message: dict[str, Any]) -> None:
-        await self._handler.write_chunk(build_event(msgspec.json.encode(message)))
+    async def run(self, work: Coroutine[Any, Any, Reply]) -> Reply | None:
+        """Do the work, and pass on what it streams. None: its client has left, and that has cancelled it."""
+        task = self._work
+        try:
+            reply = await work
+        except asyncio.CancelledError:
+            if task is None or not self._is_cancelled:
+                raise
+            task.uncancel()
+            reply = None
+        finally:
+            self._timer.cancel()
+            self._work = self.begin = None
+        if self._draining is not None:
+            await self._draining
+        return reply
+
+    def open(self, reader: Reader) -> None:
+        self._reader = reader
+        if self._handler.is_open:
+            self._draining = self._loop.create_task(self._drain(reader))
+        else:
+            reader.detach()
+
+    def leave(self) -> None:
+        """The client has left."""
+        if self._reader is not None:
+            self._reader.detach()
+        self._abandon()
+
+    async def _drain(self, reader: Reader) -> None:
+        # A stream may stay for days: what was read is let go, and what only templates need.
+        self._handler.request.body = b""
+        self._handler.ui.clear()
+        try:
+            await self._handler.drain(reader, is_checked=self._handler.is_subscription())
+        finally:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        """Nobody waits for the answer any more. A call that this does not cancel goes on, and its result
+        waits for whoever comes back.
+        """
+        work, self._work = self._work, None
+        if work is None:
+            return
+        if self.cancels_on_disconnect:
+            self._is_cancelled = True
+            work.cancel()
+            return
+        background = self._handler.mcp.background
+        background.add(work)
+        work.add_done_callback(background.discard)
+        self._handler.end()
+
+    def _begin_if_due(self) -> None:
+        if self.begin is not None and (self.begins_early or self._waited >= self._handler.keep_alive):
+            self.begin()
+            return
+        seconds = self._handler.keep_alive - self._waited % self._handler.keep_alive
+        self._waited += seconds
+        self._timer = self._loop.call_later(seconds, self._begin_if_due)
 
 
 @stream_request_body
-class McpHandler(BaseHandler):
+class McpHandler(EventStreamHandler):
     """`[mcp] path`: POST, GET, DELETE, HEAD and OPTIONS."""
 
     event = "mcp"
@@ -67,10 +145,10 @@ class McpHandler(BaseHandler):
         self.mcp = mcp
         self.max_body = mcp.max_body
         self._bearer: Bearer | None = None
-        self._is_streaming = False
-        self._is_open = True
-        self._writing = asyncio.Lock()
-        self._on_close: list[Callable[[], object]] = []
+        self.keep_alive = mcp.keep_alive
+        self.write_timeout = mcp.write_timeout
+        self.initialize_stream()
+        self._on_close: Callable[[], object] | None = None
 
     def check_request(self) -> None:
         super().check_request()
@@ -92,29 +170,26 @@ class McpHandler(BaseHandler):
 
     async def post(self) -> None:
         stream = PostStream(self)
-        work = asyncio.ensure_future(
-            self.mcp.endpoint.handle_post(self.body, self._find_headers(), self.principal, stream)
-        )
-        self._on_close.append(lambda: work.cancel() if stream.cancels_on_disconnect else None)
-        while not (await asyncio.wait({work}, timeout=self.mcp.keep_alive))[0]:
-            has_left = not self._is_open and stream.cancels_on_disconnect
-            if has_left or (self._is_subscription() and not await self.is_still_authenticated()):
-                work.cancel()
-            elif self._accepts_events():
-                await self.write_chunk(KEEP_ALIVE)
-        if not work.cancelled():
-            await self.write_reply(work.result())
+        self._on_close = stream.leave
+        work = self.mcp.endpoint.handle_post(self.body, self._find_headers(), self.principal, stream)
+        reply = await stream.run(work)
+        self._on_close = None
+        if reply is not None:
+            await self.write_reply(reply)
+
+    def end(self) -> None:
+        """Finish the answer as it is."""
+        if not self._finished:
+            self.finish()
 
     async def get(self) -> None:
         answer = await self.mcp.endpoint.open_stream(self._find_headers(), self.principal)
         if isinstance(answer, Reply):
             await self.write_reply(answer)
             return
-        self._on_close.append(answer.close)
-        try:
-            await self._drain(answer)
-        finally:
-            answer.close()
+        self._on_close = answer.detach
+        await self.write_chunk(KEEP_ALIVE)
+        await self.drain(answer, is_checked=True)
 
     async def delete(self) -> None:
         await self.write_reply(await self.mcp.endpoint.handle_delete(self._find_headers(), self.principal))
@@ -138,14 +213,15 @@ class McpHandler(BaseHandler):
                 description="more than one Authorization header",
                 reason="token_two_headers",
             )
+        now = self.now
         bearer = await check_bearer(
             values[0] if values else None,
             self.mcp.resource,
             self.services.store,
             self.services.people,
-            now=self.now,
+            now=now,
         )
-        await self.services.store.touch_grant(bearer.grant_id, now=self.now)
+        await self.services.store.touch_grant(bearer.grant_id, now=now)
         return bearer
 
     async def is_still_authenticated(self) -> bool:
@@ -157,57 +233,25 @@ class McpHandler(BaseHandler):
             return False
         return True
 
-    # Streams
-
-    async def write_chunk(self, chunk: bytes) -> None:
-        """Send a part of an event stream. Nothing happens once the client has left."""
-        # One at a time: Tornado forgets who waits for a flush when the next one begins.
-        async with self._writing:
-            if not self._is_open:
-                return
-            if not self._is_streaming:
-                self._is_streaming = True
-                self.set_header("Content-Type", "text/event-stream")
-                # nginx and others hold a stream back without it (streamable-http, Receiving Messages).
-                self.set_header("X-Accel-Buffering", "no")
-            self.write(chunk)
-            try:
-                await self.flush()
-            except StreamClosedError:
-                self._is_open = False
-
-    async def _drain(self, listener: Listener) -> None:
-        """Pass on what the listener gives. A token that ends, ends its stream."""
-        await self.write_chunk(KEEP_ALIVE)
-        while self._is_open:
-            chunk = KEEP_ALIVE
-            with contextlib.suppress(TimeoutError):
-                message = await asyncio.wait_for(listener.receive(), self.mcp.keep_alive)
-                if message is None:
-                    return
-                chunk = build_event(msgspec.json.encode(message))
-            if not await self.is_still_authenticated():
-                return
-            await self.write_chunk(chunk)
-
     async def write_reply(self, reply: Reply) -> None:
         """The last word: an event on a stream, or the answer itself."""
-        if not self._is_open:
+        if not self.is_open:
             return
-        if not self._is_streaming:
+        if not self.is_streaming:
             self._write_head(reply)
         if reply.body is None:
             return
-        if self._is_streaming or reply.stream:
-            await self.write_chunk(build_event(reply.body))
-        else:
-            self.write(reply.body)
+        if reply.stream:
+            await self.write_chunk(build_event(Event(reply.body)))
+            return
+        self.write(reply.body)
+        if len(reply.body) > SLICE:
+            await self.finish_in_time()
 
     def _write_head(self, reply: Reply) -> None:
-        self.clear_header("Content-Type")
+        if "Content-Type" not in reply.headers:
+            self.clear_header("Content-Type")
         self.set_status(reply.status)
-        if reply.status == 503:
-            self.set_header("Retry-After", RETRY_AFTER)
         for name, value in reply.headers.items():
             self.set_header(name, value)
         if reply.required_scopes:
@@ -220,32 +264,28 @@ class McpHandler(BaseHandler):
             self.set_header("WWW-Authenticate", build_challenge(error, self.mcp.resource, issuer=self.issuer))
             self.log("mcp.refused", error=error.code, reason=error.reason)
 
-    def on_finish(self) -> None:
-        super().on_finish()
-        self._is_open = False
-
     def on_connection_close(self) -> None:
         super().on_connection_close()
-        self._is_open = False
-        for tell in self._on_close:
-            tell()
+        if self._on_close is not None:
+            self._on_close()
 
-    def _accepts_events(self) -> bool:
-        return parse_accept(self.request.headers.get("Accept")).stream
-
-    def _is_subscription(self) -> bool:
-        """A request without an end. The endpoint has held the header against the body."""
+    def is_subscription(self) -> bool:
+        """Whether this is a request without an end. The endpoint has held the header against the body."""
         return self.request.headers.get("Mcp-Method") == "subscriptions/listen"
 
     def _find_headers(self) -> dict[str, str]:
         """Headers by lower-cased name. One that came twice is joined by a comma, and so matches nothing."""
-        return {name.lower(): value for name, value in self.request.headers.items()}
+        headers: dict[str, str] = {}
+        for name, value in self.request.headers.get_all():
+            key = name.lower()
+            headers[key] = f"{headers[key]},{value}" if key in headers else value
+        return headers
 
     # Errors
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
         """A stream that has begun can only end."""
-        if not self._is_streaming:
+        if not self.is_streaming:
             super().send_error(status_code, **kwargs)
         elif not self._finished:
             self.finish()
@@ -273,11 +313,6 @@ class McpHandler(BaseHandler):
             self.log("mcp.challenged", level=logging.DEBUG, reason=value.reason)
         else:
             super().log_exception(typ, value, tb)
-
-
-def build_event(data: bytes) -> bytes:
-    """One JSON message, on its one line, as a server-sent event."""
-    return b"event: message\ndata: " + data + b"\n\n"
 
 
 def _build_principal(bearer: Bearer) -> Principal:

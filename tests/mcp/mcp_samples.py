@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 
 from omnitornado.mcp.endpoint import Endpoint
+from omnitornado.mcp.event_stream import Event, Reader
 from omnitornado.mcp.exchange import Reply
+from omnitornado.mcp.inbound import NAMED_BY
 from omnitornado.mcp.principal import Principal
 from omnitornado.mcp.server import MCPServer
-from omnitornado.mcp.streams import Listener
 from omnitornado.store.embedded import EmbeddedStore
 
 Json = dict[str, Any]
@@ -53,22 +54,70 @@ def build_stateless(method: str, params: Json | None = None, *, request_id: Any 
 def build_headers(message: Json) -> dict[str, str]:
     """The headers that mirror a stateless request."""
     headers = {"mcp-protocol-version": STATELESS, "mcp-method": message["method"]}
-    if message["method"] == "tools/call":
-        headers["mcp-name"] = message["params"]["name"]
+    named_by = NAMED_BY.get(message["method"])
+    if named_by is not None and isinstance(message["params"].get(named_by), str):
+        headers["mcp-name"] = message["params"][named_by]
     return headers
 
 
 class FakeOutbound:
-    """A POST's stream: remembers what was sent."""
+    """A POST's way out: reads its stream at once, and remembers what was sent."""
 
     def __init__(self) -> None:
         self.cancels_on_disconnect = True
+        self.begin: Callable[[], object] | None = None
+        self.begins_early = False
         self.sent: list[Json] = []
+        self.events: list[Event] = []
         self.arrived = asyncio.Event()
+        self.reader: Reader | None = None
+        self._reading: asyncio.Task[None] | None = None
 
-    async def send(self, message: Json) -> None:
-        self.sent.append(json.loads(msgspec.json.encode(message)))
-        self.arrived.set()
+    def open(self, reader: Reader) -> None:
+        self.reader = reader
+        self._reading = asyncio.create_task(self._read(reader))
+
+    async def _read(self, reader: Reader) -> None:
+        try:
+            while (events := await reader.receive()) is not None:
+                self.events += events
+                self.sent += [json.loads(event.data) for event in events if event.data]
+                if self.sent:
+                    self.arrived.set()
+        finally:
+            reader.detach()
+
+    async def drain(self) -> None:
+        """Wait for the end of the stream, if it became one."""
+        if self._reading is not None:
+            await self._reading
+
+
+class Stream:
+    """A session's GET, read message by message."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self.events: list[Event] = []
+        self._unread: list[Json] = []
+
+    async def receive(self) -> Json | None:
+        """The next message; None at the end."""
+        while not self._unread:
+            events = await self.reader.receive()
+            if events is None:
+                return None
+            self.events += events
+            self._unread += [json.loads(event.data) for event in events if event.data]
+        return self._unread.pop(0)
+
+    @property
+    def closed(self) -> bool:
+        return self.reader.closed
+
+    def close(self) -> None:
+        """The client leaves."""
+        self.reader.detach()
 
 
 class Answer(msgspec.Struct):
@@ -127,6 +176,7 @@ class Wire:
         stream = outbound or FakeOutbound()
         body = message if isinstance(message, bytes) else json.dumps(message).encode()
         reply = await self.endpoint.handle_post(body, headers or {}, principal, stream)
+        await stream.drain()
         return _read(reply, stream.sent)
 
     async def post_stateless(
@@ -136,9 +186,19 @@ class Wire:
         message = build_stateless(method, params, **meta)
         return await self.post(message, build_headers(message), outbound=outbound)
 
-    async def open_session(self, version: str = HANDSHAKE[-1], principal: Principal = ANN) -> dict[str, str]:
+    async def open_session(
+        self,
+        version: str = HANDSHAKE[-1],
+        principal: Principal = ANN,
+        *,
+        capabilities: Json | None = None,
+    ) -> dict[str, str]:
         """Initialize; gives the header that names the session."""
-        params = {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+        params = {
+            "protocolVersion": version,
+            "capabilities": capabilities or {},
+            "clientInfo": {"name": "t", "version": "1"},
+        }
         answer = await self.post(build_request("initialize", params), principal=principal)
         assert answer.status == 200
         return {"mcp-session-id": answer.headers["Mcp-Session-Id"]}
@@ -154,10 +214,20 @@ class Wire:
         session = await self.open_session(version)
         return await self.post(build_request("tools/call", {**params, "_meta": meta}), session)
 
-    async def get(self, headers: Mapping[str, str], *, principal: Principal = ANN) -> Listener | Answer:
+    async def ask(
+        self, method: str, params: Json | None = None, *, version: str = STATELESS, principal: Principal = ANN
+    ) -> Answer:
+        """Any request in the era of `version`, in a session of its own where there are sessions."""
+        if version == STATELESS:
+            message = build_stateless(method, params)
+            return await self.post(message, build_headers(message), principal=principal)
+        session = await self.open_session(version, principal)
+        return await self.post(build_request(method, params or {}), session, principal=principal)
+
+    async def get(self, headers: Mapping[str, str], *, principal: Principal = ANN) -> Stream | Answer:
         """GET."""
         opened = await self.endpoint.open_stream(headers, principal)
-        return opened if isinstance(opened, Listener) else _read(opened, [])
+        return Stream(opened) if isinstance(opened, Reader) else _read(opened, [])
 
     async def delete(self, headers: Mapping[str, str], *, principal: Principal = ANN) -> Answer:
         """DELETE."""
@@ -166,6 +236,8 @@ class Wire:
 
 def _read(reply: Reply, sent: list[Json]) -> Answer:
     body = None if reply.body is None else json.loads(reply.body)
+    if body is None and sent and "method" not in sent[-1]:
+        body = sent.pop()  # the last word of a stream
     return Answer(reply.status, body, reply.headers, sent, reply)
 
 
@@ -222,3 +294,12 @@ def run(
         log.removeHandler(remember)
     assert logged in (None, len(remember.lines)), remember.lines
     return remember.lines
+
+
+async def until(is_so: Callable[[], object]) -> None:
+    """Let the loop run until something is so, for some thousand turns."""
+    for _ in range(10_000):
+        if is_so():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it never came to be")

@@ -33,7 +33,14 @@ METHODS = [
     "server/discover",
     "notifications/initialized",
     "notifications/cancelled",
+    "prompts/list",
     "prompts/get",
+    "resources/list",
+    "resources/templates/list",
+    "resources/read",
+    "resources/subscribe",
+    "resources/unsubscribe",
+    "completion/complete",
     "",
 ]
 
@@ -49,6 +56,11 @@ KEYS = [
     "arguments",
     "cursor",
     "level",
+    "uri",
+    "ref",
+    "type",
+    "argument",
+    "value",
 ]
 MORE_KEYS = [
     "progressToken",
@@ -74,6 +86,9 @@ anything = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=6),
     max_leaves=20,
 )
+uris = st.sampled_from(["echo://words", "echo://{words}", "echo://a/../b"]) | st.text(max_size=8).map(
+    "echo://".__add__
+)
 params = st.fixed_dictionaries(
     {},
     optional={
@@ -85,6 +100,17 @@ params = st.fixed_dictionaries(
         "cursor": scalars,
         "level": scalars,
         "requestId": scalars,
+        "uri": uris | anything,
+        "ref": st.fixed_dictionaries(
+            {"type": st.sampled_from(["ref/prompt", "ref/resource"]) | scalars},
+            optional={"name": st.sampled_from(["echo", "missing"]) | scalars, "uri": uris | scalars},
+        )
+        | anything,
+        "argument": st.fixed_dictionaries(
+            {}, optional={"name": st.sampled_from(["words", "x"]) | scalars, "value": scalars}
+        )
+        | anything,
+        "context": st.dictionaries(st.just("arguments"), anything, max_size=1) | anything,
     },
 )
 messages = st.fixed_dictionaries(
@@ -104,7 +130,8 @@ headers = st.fixed_dictionaries(
         "mcp-protocol-version": st.sampled_from([*EVERY_VERSION, "2024-11-05"]) | st.text(max_size=8),
         "mcp-session-id": st.just("SESSION") | st.text(max_size=8),
         "mcp-method": st.sampled_from(METHODS) | st.text(max_size=8),
-        "mcp-name": st.sampled_from(["echo", "steps", "=?base64?ZWNobw==?="]) | st.text(max_size=8),
+        "mcp-name": st.sampled_from(["echo", "steps", "echo://words", "=?base64?ZWNobw==?="])
+        | st.text(max_size=8),
     },
 )
 
@@ -120,6 +147,19 @@ def build_server() -> MCPServer:
     async def steps(context: Context, count: int = 1) -> int:
         await context.progress(count % 100)
         return count
+
+    @server.prompt(name="echo")
+    @server.resource("echo://{words}")
+    async def say(words: str) -> str:
+        return words
+
+    @server.resource("echo://words")
+    async def words() -> bytes:
+        return b"words"
+
+    @server.completion("ref/prompt", "echo", "words")
+    async def complete(value: str, arguments: dict[str, str]) -> list[str]:
+        return [value, *arguments]
 
     return server
 

@@ -14,6 +14,7 @@ from mcp_samples import (
     Clock,
     FakeOutbound,
     Json,
+    Stream,
     Wire,
     build_request,
     check_error_shape,
@@ -23,7 +24,6 @@ from mcp_samples import (
 from omnitornado.mcp.context import Context
 from omnitornado.mcp.endpoint import Endpoint
 from omnitornado.mcp.server import MCPServer
-from omnitornado.mcp.streams import Listener
 from omnitornado.store.embedded import EmbeddedStore
 from omnitornado.store.records import McpSession
 from omnitornado.store.transitions import StoreUnavailable
@@ -82,6 +82,9 @@ def test_a_session_id_is_random_visible_and_stored_as_its_digest() -> None:
 
         async def close_mcp_session(self, session_hash: bytes) -> bool:
             return kept.pop(session_hash, None) is not None
+
+        async def find_or_create_key(self, name: str, fresh: bytes, *, now: float) -> bytes:
+            return fresh
 
     async def scenario(wire: Wire) -> None:
         clock = Clock()
@@ -230,7 +233,7 @@ def test_delete_ends_a_session() -> None:
         session = await wire.open_session()
         other = await wire.open_session()
         stream = await wire.get(session)
-        assert isinstance(stream, Listener)
+        assert isinstance(stream, Stream)
         ended = await wire.delete(session)
         assert (ended.status, ended.body) == (204, None)
         assert await stream.receive() is None
@@ -316,7 +319,7 @@ def test_results_carry_nothing_of_the_stateless_era(version: str) -> None:
     run(scenario, build_server())
 
 
-@pytest.mark.parametrize("method", ["server/discover", "subscriptions/listen", "resources/list", "nonsense"])
+@pytest.mark.parametrize("method", ["server/discover", "subscriptions/listen", "nonsense"])
 def test_an_unknown_method_is_answered_inside_the_session(method: str) -> None:
     """Required by JSON-RPC 2.0 §5.1; 200, because the message was received well: our choice."""
 
@@ -412,7 +415,9 @@ def test_what_the_client_accepts_decides_over_streaming(
         answer = await wire.post(message, headers)
         assert answer.status == status
         assert len(answer.sent) == streamed
-        assert answer.reply.stream is as_event
+        assert answer.reply.stream is False
+        plain = await wire.post(build_request("tools/list"), headers)
+        assert plain.reply.stream is as_event
 
     run(scenario, server)
 
@@ -470,6 +475,9 @@ def test_a_store_that_fails_is_said_plainly_and_promises_nothing() -> None:
         async def close_mcp_session(self, session_hash: bytes) -> bool:
             raise StoreUnavailable("disk full")
 
+        async def find_or_create_key(self, name: str, fresh: bytes, *, now: float) -> bytes:
+            raise StoreUnavailable("disk full")
+
     async def scenario(_: Wire) -> None:
         server = build_server()
         wire = Wire(Endpoint(server, path="/mcp", sessions=Failing()), server)
@@ -478,5 +486,7 @@ def test_a_store_that_fails_is_said_plainly_and_promises_nothing() -> None:
         assert "disk" not in json.dumps(answer.body)
         assert (await wire.post(PING, {"mcp-session-id": "x"})).status == 503
         assert (await wire.delete({"mcp-session-id": "x"})).status == 503
+        params = {"name": "x", "requestState": "x" * 80}
+        assert (await wire.post_stateless("tools/call", params)).status == 503
 
-    run(scenario, logged=3)
+    run(scenario, logged=4)

@@ -9,8 +9,10 @@ from mcp_samples import (
     SERVER_INFO_KEY,
     SUBSCRIPTION_KEY,
     Answer,
+    Clock,
     FakeOutbound,
     Json,
+    Stream,
     Wire,
     build_headers,
     build_stateless,
@@ -18,7 +20,7 @@ from mcp_samples import (
 )
 
 from omnitornado.mcp.server import MCPServer
-from omnitornado.mcp.streams import MAX_STREAMS_PER_SESSION, Listener
+from omnitornado.mcp.streams import MAX_STREAMS_PER_SESSION
 
 CHANGED = {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}
 
@@ -27,9 +29,9 @@ def tool_a() -> None: ...
 def tool_b() -> None: ...
 
 
-async def open_stream(wire: Wire, session: dict[str, str]) -> Listener:
+async def open_stream(wire: Wire, session: dict[str, str]) -> Stream:
     stream = await wire.get(session)
-    assert isinstance(stream, Listener)
+    assert isinstance(stream, Stream)
     return stream
 
 
@@ -82,17 +84,22 @@ def test_a_message_goes_to_one_of_a_sessions_streams() -> None:
 
 
 def test_streams_of_a_session_are_bounded() -> None:
-    """Our choice: the oldest is closed."""
+    """Our choice: the oldest is closed. One whose client stays away is forgotten after a while."""
+    clock = Clock()
 
     async def scenario(wire: Wire) -> None:
         session = await wire.open_session()
         streams = [await open_stream(wire, session) for _ in range(MAX_STREAMS_PER_SESSION + 1)]
-        assert [stream.closed for stream in streams] == [True] + [False] * MAX_STREAMS_PER_SESSION
+        assert await streams[0].receive() is None
+        assert len(wire.endpoint._hub) == MAX_STREAMS_PER_SESSION
         for stream in streams:
             stream.close()
-        assert len(wire.endpoint._hub) == 0
+        assert len(wire.endpoint._hub) == MAX_STREAMS_PER_SESSION
+        clock.now += 300
+        await open_stream(wire, session)
+        assert len(wire.endpoint._hub) == 1
 
-    run(scenario)
+    run(scenario, clock=clock)
 
 
 def test_a_change_from_another_thread_arrives_as_well() -> None:

@@ -8,10 +8,11 @@ import pytest
 from mcp_samples import EVERY_VERSION, HANDSHAKE, STATELESS, Json, Wire, build_request, run
 
 from omnitornado.mcp.content import Annotations, Audio, Content, EmbeddedResource, Image, ResourceLink, Text
+from omnitornado.mcp.declaration import Icon
 from omnitornado.mcp.jsonrpc import JsonRpcError, encode
 from omnitornado.mcp.registry import Registry
 from omnitornado.mcp.server import MCPServer
-from omnitornado.mcp.tools import Icon, Tool, ToolAnnotations, ToolError, ToolResult, build_tool
+from omnitornado.mcp.tools import Tool, ToolAnnotations, ToolError, ToolResult, build_tool
 
 
 def text(words: str) -> Json:

@@ -66,7 +66,11 @@ def start_site(io_loop: IOLoop, clock: Clock) -> Iterator[StartSite]:
     sites: list[Site] = []
 
     async def start(
-        *, settings: dict[str, Any] | None = None, keep_alive: float = 15.0, **options: Any
+        *,
+        settings: dict[str, Any] | None = None,
+        keep_alive: float = 15.0,
+        write_timeout: float = 30.0,
+        **options: Any,
     ) -> Site:
         tables = {"server": {"shutdown_grace": "0s"}, "mcp": {}} | (settings or {})
         gate = Gate()
@@ -81,7 +85,7 @@ def start_site(io_loop: IOLoop, clock: Clock) -> Iterator[StartSite]:
         }
         server = Server(mcp, **(chosen | options))
         # The configuration knows whole seconds only.
-        quick = msgspec.structs.replace(server.config.mcp, keep_alive=keep_alive)
+        quick = msgspec.structs.replace(server.config.mcp, keep_alive=keep_alive, write_timeout=write_timeout)
         server.config = msgspec.structs.replace(server.config, mcp=quick)
         ready = await server.start()
         client = AsyncHTTPClient(force_instance=True, defaults={"request_timeout": 4.0})

@@ -162,7 +162,11 @@ async def test_a_client_that_leaves_while_it_sends_leaves_nothing_behind(site: S
     """Our choice: nothing waits for a body that will not come, and a stopping server not for it."""
     for path in ("/token", "/mcp", "/nowhere"):
         async with Connection(site.port) as connection:
-            connection.send(build_request(f"POST {path}", site.port, headers={"Content-Length": "99"}) + b"x")
+            # A small body for the MCP endpoint is read before there is a handler.
+            length = "99999" if path == "/mcp" else "99"
+            connection.send(
+                build_request(f"POST {path}", site.port, headers={"Content-Length": length}) + b"x"
+            )
             await until(lambda: len(site.services.in_flight))
         await until(lambda: not len(site.services.in_flight))
         await until(lambda: not find_handler_tasks())
@@ -224,9 +228,8 @@ async def test_what_proxies_forward_counts_only_from_a_trusted_one(start_site: S
         second = await site.fetch("/register", method="POST", body=body, headers=forged)
         assert [first.code, second.code] == statuses
         metadata = await site.fetch("/.well-known/oauth-authorization-server", headers=forged)
+        scheme = "https" if trusted else "http"
         assert json.loads(metadata.body)["issuer"] == site.url.replace("http", scheme, 1)
-        login = await site.fetch("/login", headers=forged)
-        assert ("Secure" in login.headers["Set-Cookie"]) == (scheme == "https")
 
 
 @pytest.mark.gen_test

@@ -1,0 +1,205 @@
+"""Implements: MCP 2026-07-28 basic/patterns/cancellation, basic/patterns/progress: one call in flight.
+
+Our choice: its time. While the client has a question to answer it stands still.
+"""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import inspect
+import logging
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from typing import Any, TypeVar
+
+from omnitornado.mcp.context import DELIVERED, CallEndedError
+from omnitornado.mcp.jsonrpc import Json
+
+log = logging.getLogger("omnitornado.mcp")
+
+T = TypeVar("T")
+
+Send = Callable[[Json], Awaitable[None]]
+
+_ENDED = "the call was cancelled or ran out of time"
+
+
+class CallCancelledError(Exception):
+    """The client took its request back (`notifications/cancelled`): nothing is answered."""
+
+
+class ServerStoppingError(Exception):
+    """The server stops and can't wait for this call."""
+
+
+class CallTimedOutError(Exception):
+    """The tool did not finish in its time."""
+
+    def __init__(self, limit: float) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+
+class CallSuspendedError(Exception):
+    """The call ends here for now, and that is no failure: whoever runs it says what to answer."""
+
+
+class Call:
+    """One request in flight: its notifications' way out, its time, and the switch that ends it.
+
+    Lives in the event loop; `deliver`, `wait` and `check_alive` may also be called from the tool's thread.
+    """
+
+    def __init__(self, send: Send | None) -> None:
+        self._send = send
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._helping: set[asyncio.Task[Any]] = set()
+        self._nested: set[Call] = set()
+        self._clock: Clock | None = None
+        self.stopped: asyncio.Future[None] = self._loop.create_future()
+        self.stop_reason: Exception | None = None
+        self.ended = False
+
+    # In the event loop
+
+    @contextlib.contextmanager
+    def nest(self) -> "Iterator[Call]":
+        """A call within this one: its time stands still with this one's."""
+        nested = Call(self._send)
+        self._nested.add(nested)
+        try:
+            yield nested
+        finally:
+            self._nested.discard(nested)
+
+    def start_clock(self, limit: float | None) -> None:
+        """Give the call `limit` seconds; what waits for the client's answer takes none of them."""
+        if limit is not None and self._clock is None:
+            self._clock = Clock(limit, lambda: self.stop(CallTimedOutError(limit)))
+            self._clock.resume()
+
+    @contextlib.contextmanager
+    def pause(self) -> Iterator[None]:
+        """Stop the clock for a while."""
+        clocks = [call._clock for call in (self, *self._nested) if call._clock is not None]
+        for clock in clocks:
+            clock.pause()
+        try:
+            yield
+        finally:
+            for clock in clocks:
+                clock.resume()
+
+    def stop(self, reason: Exception) -> None:
+        """End the call early; whoever runs it raises `reason`."""
+        if not self.stopped.done():
+            self.stop_reason = reason
+            self.stopped.set_result(None)
+
+    def end(self) -> None:
+        """No notification leaves any more, and a thread that waits is let go."""
+        self.ended = True
+        if self._clock is not None:
+            self._clock.pause()
+            self._clock = None
+        for task in self._helping:
+            task.cancel()
+
+    # In the tool's thread as well
+
+    @property
+    def is_in_loop(self) -> bool:
+        return threading.get_ident() == self._thread
+
+    def check_alive(self) -> None:
+        """Stop a sync tool that nobody waits for, so that its thread comes free.
+
+        Raises:
+            CallEndedError
+        """
+        if self.ended and not self.is_in_loop:
+            raise CallEndedError(_ENDED)
+
+    def deliver(self, message: Json) -> Awaitable[None]:
+        """Send a notification of this call: awaited in the event loop, blocking in a tool's thread."""
+        if self._send is None or self.ended:
+            return DELIVERED
+        if self.is_in_loop:
+            return self._deliver(message)
+        # Blocks: a tool that reports faster than the client reads is slowed down, not buffered.
+        self._wait(self._deliver(message))
+        return DELIVERED
+
+    def wait(self, awaitable: Awaitable[T]) -> T:
+        """Wait for something of the event loop's, in a tool's thread.
+
+        Raises:
+            RuntimeError: this is the event loop's thread.
+            CallEndedError
+        """
+        if self.is_in_loop:
+            if inspect.iscoroutine(awaitable):
+                awaitable.close()
+            raise RuntimeError("wait() is for sync tools; an async tool awaits")
+        self.check_alive()
+        return self._wait(self._help(awaitable))
+
+    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+        try:
+            return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        except RuntimeError:
+            if not self._loop.is_closed():
+                raise
+            work.close()
+            raise CallEndedError("the server has stopped") from None
+        except concurrent.futures.CancelledError:
+            raise CallEndedError(_ENDED) from None
+
+    async def _help(self, awaitable: Awaitable[T]) -> T:
+        task = asyncio.current_task()
+        if self.ended or task is None:
+            raise CallEndedError(_ENDED)
+        self._helping.add(task)
+        try:
+            return await awaitable
+        finally:
+            self._helping.discard(task)
+
+    async def _deliver(self, message: Json) -> None:
+        task = asyncio.current_task()
+        if self._send is None or self.ended or task is None:
+            return
+        self._helping.add(task)
+        try:
+            await self._send(message)
+        except Exception as error:
+            self._send = None
+            log.debug("a notification was not delivered: %s", type(error).__name__)
+        finally:
+            self._helping.discard(task)
+
+
+class Clock:
+    """Seconds that run out, unless it is paused: then it stands still."""
+
+    def __init__(self, limit: float, ring: Callable[[], None]) -> None:
+        self._left = limit
+        self._ring = ring
+        self._loop = asyncio.get_running_loop()
+        self._paused = 1
+        self._since = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def resume(self) -> None:
+        self._paused -= 1
+        if self._paused == 0:
+            self._since = self._loop.time()
+            self._timer = self._loop.call_later(self._left, self._ring)
+
+    def pause(self) -> None:
+        self._paused += 1
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self._left -= self._loop.time() - self._since

@@ -1,0 +1,81 @@
+"""Implements: MCP 2025-11-25 basic/utilities/ping, basic/utilities/cancellation, server/utilities/logging,
+and earlier revisions' pages of the same names: the methods and notifications of the handshake era.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from omnitornado.mcp.call import Call, CallCancelledError
+from omnitornado.mcp.completion_methods import complete_argument
+from omnitornado.mcp.exchange import CallMethod, Exchange, Method, Services
+from omnitornado.mcp.jsonrpc import INVALID_PARAMS, Json, JsonRpcError, is_id
+from omnitornado.mcp.log_levels import LOG_LEVELS
+from omnitornado.mcp.prompt_methods import get_prompt, list_prompts
+from omnitornado.mcp.resource_methods import (
+    list_resource_templates,
+    list_resources,
+    read_resource,
+    subscribe_resource,
+    unsubscribe_resource,
+)
+from omnitornado.mcp.sessions import LiveSession
+from omnitornado.mcp.tool_methods import call_tool, list_tools
+
+
+async def _ping(services: Services, exchange: Exchange) -> Json:
+    return {}
+
+
+def _track(work: CallMethod) -> Method:
+    """Run the author's function so that `notifications/cancelled` finds it."""
+
+    async def method(services: Services, exchange: Exchange) -> Json:
+        session: LiveSession = exchange.owner
+        call = session.calls[exchange.request.id] = Call(exchange.send)
+        try:
+            return await work(services, exchange, call)
+        finally:
+            # A client that used the id again meanwhile owns the entry.
+            if session.calls.get(exchange.request.id) is call:
+                del session.calls[exchange.request.id]
+
+    return method
+
+
+async def _set_log_level(services: Services, exchange: Exchange) -> Json:
+    level = exchange.get_string("level")
+    if level not in LOG_LEVELS:
+        raise JsonRpcError(
+            code=INVALID_PARAMS, message=f"Invalid params: level is one of {', '.join(LOG_LEVELS)}"
+        )
+    exchange.owner.log_level = level
+    return {}
+
+
+METHODS: Mapping[str, Method] = MappingProxyType(
+    {
+        "ping": _ping,
+        "tools/list": list_tools,
+        "tools/call": _track(call_tool),
+        "resources/list": list_resources,
+        "resources/templates/list": list_resource_templates,
+        "resources/read": _track(read_resource),
+        "resources/subscribe": subscribe_resource,
+        "resources/unsubscribe": unsubscribe_resource,
+        "prompts/list": list_prompts,
+        "prompts/get": _track(get_prompt),
+        "completion/complete": _track(complete_argument),
+        "logging/setLevel": _set_log_level,
+    }
+)
+
+
+def _cancel(session: LiveSession, params: Json) -> None:
+    request_id = params.get("requestId")
+    call = session.calls.get(request_id) if is_id(request_id) else None  # type: ignore[arg-type]
+    if call is not None:
+        call.stop(CallCancelledError())
+
+
+NOTIFICATIONS = MappingProxyType({"notifications/cancelled": _cancel})
+"""Every other notification needs nothing done; unknown ones are accepted (JSON-RPC 2.0 §4.1)."""
