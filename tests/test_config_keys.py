@@ -321,7 +321,7 @@ INVALID: dict[tuple[str, str], list[object]] = {
 }
 
 DEFAULTS = {
-    "server": ("127.0.0.1", 8080, "", (), (), None, None, 10.0, "auto"),
+    "server": ("127.0.0.1", 8080, "", (), (), None, None, 10.0, "off"),
     "tokens": (3600.0, 2592000.0, 60.0, 30.0),
     "store": (HERE / "omnitornado.state", 60.0, "always"),
     "registration": (True, 1000, 60),
