@@ -6,8 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 TYPESCRIPT := tests/flows/typescript
+CONFORMANCE := tests/conformance
+MODULES := node_modules/.package-lock.json
 
-.PHONY: run test lint types unit browser docs clean
+.PHONY: run test lint types unit conformance browser docs clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/python -m omnitornado config.toml $(ARGS)
@@ -21,12 +23,16 @@ lint: $(VENV)/dev.stamp
 types: $(VENV)/dev.stamp
 	$(BIN)/mypy
 
-unit: $(VENV)/dev.stamp $(TYPESCRIPT)/node_modules/.package-lock.json browser
+unit: $(VENV)/dev.stamp $(TYPESCRIPT)/$(MODULES) $(CONFORMANCE)/$(MODULES) browser
 	$(BIN)/python -m pytest
 
-# The official TypeScript clients, for the tests of whole journeys; Node.js comes with the development extras.
-$(TYPESCRIPT)/node_modules/.package-lock.json: $(TYPESCRIPT)/package-lock.json | $(VENV)/dev.stamp
-	PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund --silent --prefix $(TYPESCRIPT)
+# The official MCP conformance suite alone; `make test` runs it as well.
+conformance: $(VENV)/dev.stamp $(CONFORMANCE)/$(MODULES)
+	$(BIN)/python -m pytest tests/flows/test_conformance.py
+
+# The official TypeScript clients and the conformance suite; Node.js comes with the development extras.
+$(TYPESCRIPT)/$(MODULES) $(CONFORMANCE)/$(MODULES): %/$(MODULES): %/package-lock.json | $(VENV)/dev.stamp
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund --silent --prefix $*
 	touch $@
 
 docs: $(VENV)/run.stamp
@@ -50,4 +56,4 @@ $(VENV)/dev.stamp: pyproject.toml setup.cfg | $(BIN)/python
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(TYPESCRIPT)/node_modules build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(TYPESCRIPT)/node_modules $(CONFORMANCE)/node_modules build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
