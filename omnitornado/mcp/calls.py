@@ -7,11 +7,9 @@ What goes wrong inside a tool is a result with `isError`, for the model to read:
 
 import asyncio
 import contextvars
-import dis
-import functools
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -136,10 +134,6 @@ class ToolRunner:
         scope.run(PRINCIPAL.set, context.principal)
         limit = self._timeout if isinstance(tool.timeout, msgspec.UnsetType) else tool.timeout
         work: asyncio.Future[Any]
-        if tool.is_async and not can_wait(tool.function):
-            if call.stop_reason is not None:
-                raise call.stop_reason
-            return scope.run(_run_through, tool.function(**values))
         if tool.is_async:
             work = asyncio.create_task(_guard(tool.function(**values)), context=scope)
         else:
@@ -229,29 +223,6 @@ def _check_capability(error: BaseException, context: Context) -> None:
     """
     if isinstance(error, ClientCapabilityError) and context.protocol_version in STATELESS_VERSIONS:
         raise error.build_error() from None
-
-
-@functools.lru_cache(maxsize=4096)
-def can_wait(function: Callable[..., Any]) -> bool:
-    """Whether an async function can give the event loop a turn. One whose code has no `await` (nor `async
-    for`, nor `async with`) can't: it needs no task of its own, and no clock could stop it.
-    """
-    code = getattr(function, "__code__", None)
-    return code is None or any(step.opname in ("SEND", "YIELD_VALUE") for step in dis.get_instructions(code))
-
-
-def _run_through(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Run what can't wait, to its end."""
-    try:
-        coroutine.send(None)
-    except StopIteration as end:
-        return end.value
-    except asyncio.CancelledError as error:
-        raise RuntimeError("the tool cancelled itself") from error
-    except SystemExit as error:
-        raise RuntimeError("the tool called sys.exit()") from error
-    coroutine.close()
-    raise RuntimeError("the tool waits, though its code has no await")
 
 
 async def _guard(awaitable: Awaitable[Any]) -> Any:

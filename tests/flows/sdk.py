@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx2
 from mcp.client import Client
@@ -65,12 +66,12 @@ class Application:
         )
 
     @asynccontextmanager
-    async def connect(self, mode: str) -> AsyncIterator[Client]:
-        """A connected client."""
+    async def connect(self, mode: str, **options: Any) -> AsyncIterator[Client]:
+        """A connected client; `options` are the SDK's own, callbacks among them."""
         hooks = {"request": [self._note_request]}
         async with (
             httpx2.AsyncClient(auth=self.provider, timeout=PATIENCE, event_hooks=hooks) as http,
-            Client(streamable_http_client(self.mcp_url, http_client=http), mode=mode) as client,
+            Client(streamable_http_client(self.mcp_url, http_client=http), mode=mode, **options) as client,
         ):
             yield client
 
