@@ -277,11 +277,16 @@ def test_a_snapshot_taken_while_transitions_go_on_converges(tmp_path: Path) -> N
         async with opened(path, files=files) as store:
             await store.save_snapshot()
             files.before = copy
-            work = [asyncio.create_task(_work(store, f"p{number}", rng, done)) for number in range(40)]
-            while not all(task.done() for task in work):
-                assert await store.save_snapshot()
-                await asyncio.sleep(0)
-            await asyncio.gather(*work)
+            # How many changes a round makes to the files depends on how fast the disk is: go on until enough.
+            for turn in range(100):
+                names = [f"p{turn}-{number}" for number in range(40)]
+                work = [asyncio.create_task(_work(store, name, rng, done)) for name in names]
+                while not all(task.done() for task in work):
+                    assert await store.save_snapshot()
+                    await asyncio.sleep(0)
+                await asyncio.gather(*work)
+                if len(copies) > 10:
+                    break
             files.before = lambda: None
             expected = dump(store)
         assert load(path) == expected
