@@ -63,7 +63,7 @@ def test_an_event_goes_out_at_its_level(caplog: pytest.LogCaptureFixture) -> Non
 
 
 def test_the_command_sends_the_log_to_standard_error() -> None:
-    """Our choice (contract, Commands): time, level, name, message."""
+    """Our choice (Commands): time, level, name, message."""
     stream = io.StringIO()
     configure_logging(stream)
     log_event("event", name="value")

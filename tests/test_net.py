@@ -35,7 +35,7 @@ PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
 def test_the_nearest_address_that_is_no_proxy_of_ours_is_the_clients(
     peer: str, forwarded_for: str | None, address: str
 ) -> None:
-    """Our choice (contract, [server] trusted_proxies): what stands left of it anyone may have written."""
+    """Our choice ([server] trusted_proxies): what stands left of it anyone may have written."""
     assert find_client_address(peer, forwarded_for, PROXIES) == address
 
 

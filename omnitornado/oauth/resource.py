@@ -95,6 +95,6 @@ def _split(url: str) -> tuple[Origin | None, str]:
 def _is_same_origin(a: Origin, b: Origin | None) -> bool:
     if b is None:
         return False
-    # localhost, 127.0.0.1 and [::1] are the same server (this project's contract, for loopback issuers).
+    # localhost, 127.0.0.1 and [::1] are the same server (our choice, for loopback issuers).
     both_loopback = a[1] in LOOPBACK_HOSTS and b[1] in LOOPBACK_HOSTS
     return a == b or (both_loopback and (a[0], a[2]) == (b[0], b[2]))

@@ -1,4 +1,4 @@
-"""Our choice (contract, [server] public_url): who this server says it is, and to whom."""
+"""Our choice ([server] public_url): who this server says it is, and to whom."""
 
 import functools
 import re

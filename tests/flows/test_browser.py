@@ -175,7 +175,7 @@ def test_consent_for_a_preset_confidential_client_is_remembered(
 
 
 def test_it_works_without_javascript(tmp_path: Path, build: Build, callback: Callback) -> None:
-    """Our choice (contract): both forms are ordinary HTML forms."""
+    """Our choice: both forms are ordinary HTML forms."""
     chromium = Chromium(tmp_path / "profile", has_script=False)
     try:
         client = build()

@@ -204,7 +204,7 @@ def test_a_resource_without_scopes_names_none() -> None:
 
 
 def test_a_challenge_names_the_server_as_the_client_does() -> None:
-    """Our choice (contract, [server] public_url): on loopback the name the client used."""
+    """Our choice ([server] public_url): on loopback the name the client used."""
     error = BearerError(code=None, description="", reason="")
     challenge = build_challenge(error, MCP, issuer="http://localhost:8080")
     assert 'resource_metadata="http://localhost:8080/.well-known/oauth-protected-resource/mcp"' in challenge

@@ -322,7 +322,7 @@ class _Checker:
 
 @pytest.mark.parametrize("check", [_check, _check_async, _Checker(), lambda n, p: _check_async(n, p)])
 def test_an_application_may_check_passwords_itself(check: Any) -> None:
-    """Our choice (contract, AuthorizationServer): plain or async."""
+    """Our choice (AuthorizationServer): plain or async."""
 
     async def body(world: World, service: SignIn) -> None:
         assert await try_in(world, service, "eve", "right") == "eve"

@@ -69,7 +69,7 @@ def test_the_origin_stands_for_the_only_endpoint() -> None:
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "LOCALHOST", "[::1]"])
 def test_on_loopback_three_names_are_the_same_server(name: str) -> None:
-    """Our choice (contract, [server] public_url)."""
+    """Our choice ([server] public_url)."""
     for issuer in (LOCAL, "http://localhost:8080", "http://[::1]:8080"):
         assert find_resource(f"http://{name}:8080/mcp", [MCP], issuer=issuer) == MCP
         assert find_resource(f"http://{name}:8081/mcp", [MCP], issuer=issuer) is None

@@ -211,7 +211,7 @@ async def test_bytes_beyond_ascii_reach_the_client_as_they_were_sent(site: Site)
 
 @pytest.mark.gen_test
 async def test_the_issuer_is_the_name_the_browser_used(site: Site) -> None:
-    """Our choice (contract, [server] public_url): iss equals the issuer of the document the client read."""
+    """Our choice ([server] public_url): iss equals the issuer of the document the client read."""
     line = "GET " + site.build_authorize_url(response_type="token")
     for name in ("localhost", "[::1]"):
         answer = await exchange(
@@ -230,7 +230,7 @@ async def test_the_issuer_is_the_public_one_where_there_is_one(start_site: Start
 
 @pytest.mark.gen_test
 async def test_a_preset_client_keeps_to_its_scopes(start_site: StartSite) -> None:
-    """Our choice (contract, [[clients]] scope)."""
+    """Our choice ([[clients]] scope)."""
     client = {"client_id": "preset", "client_secret": SECRET, "redirect_uris": [CALLBACK], "scope": "mcp"}
     site = await start_site(clients=[client])
     response = await site.anyone.get(site.build_authorize_url(scope="admin"))

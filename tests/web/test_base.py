@@ -211,7 +211,7 @@ async def test_a_request_without_host_is_http_1_0_or_refused(site: Site) -> None
 
 @pytest.mark.gen_test
 async def test_what_proxies_forward_counts_only_from_a_trusted_one(start_site: StartSite) -> None:
-    """Our choice (contract, [server] trusted_proxies): anyone can write such a header."""
+    """Our choice ([server] trusted_proxies): anyone can write such a header."""
     forged = {
         "X-Forwarded-For": "203.0.113.9",
         "X-Forwarded-Proto": "https",
@@ -234,7 +234,7 @@ async def test_what_proxies_forward_counts_only_from_a_trusted_one(start_site: S
 
 @pytest.mark.gen_test
 async def test_an_error_nobody_foresaw_is_a_reference_to_the_log(site: Site, quiet_log: QuietLog) -> None:
-    """Our choice (contract, HTTP): no stack trace ever leaves the server."""
+    """Our choice (HTTP): no stack trace ever leaves the server."""
     site.clock.error = RuntimeError("a secret of the inside")
     for path, method in (("/token", "POST"), ("/authorize?client_id=preset", "GET"), ("/mcp", "POST")):
         quiet_log.expect(r"\.failed request=[\w-]+.*a secret of the inside")
@@ -253,7 +253,7 @@ async def test_an_error_nobody_foresaw_is_a_reference_to_the_log(site: Site, qui
 
 @pytest.mark.gen_test
 async def test_an_origin_of_ones_own_may_read_pages_and_no_other(start_site: StartSite) -> None:
-    """Our choice (contract, [server] allowed_origins; Fetch §3.2)."""
+    """Our choice ([server] allowed_origins; Fetch §3.2)."""
     settings = {"server": {"allowed_origins": ["https://friend.example"], "shutdown_grace": 0}}
     site = await start_site(settings=settings)
     for origin, is_allowed in (

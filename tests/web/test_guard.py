@@ -109,7 +109,7 @@ async def call(browser: Browser, path: str, token: str | None, method: str = "GE
 
 @pytest.mark.gen_test
 async def test_a_token_opens_the_handler_and_tells_who_it_is(browser: Browser) -> None:
-    """Our choice (contract, Python)."""
+    """Our choice (Python)."""
     token = await obtain_token(browser, "api")
     for method in ("GET", "POST"):
         response = await call(browser, "/api", f"Bearer {token}", method)
@@ -179,7 +179,7 @@ async def test_a_store_that_can_not_tell_is_503(browser: Browser, auth: Authoriz
 async def test_the_endpoints_work_under_the_applications_own_addresses(
     browser: Browser, base_url: str
 ) -> None:
-    """Our choice (contract, Python): the OAuth half alone; what is the server's own is not taken."""
+    """Our choice (Python): the OAuth half alone; what is the server's own is not taken."""
     document = read_json(await browser.get("/.well-known/oauth-authorization-server"))
     assert document["issuer"] == base_url
     for path in ("/login", "/authorize", "/account", "/omnitornado/style.css"):

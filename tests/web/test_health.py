@@ -8,7 +8,7 @@ from .wire import build_request, exchange
 
 @pytest.mark.gen_test
 async def test_a_server_that_serves_says_ok_without_a_token(site: Site) -> None:
-    """Our choice (contract, HTTP)."""
+    """Our choice (HTTP)."""
     response = await site.fetch("/healthz")
     assert (response.code, response.body) == (200, b"ok")
     assert response.headers["Content-Type"].startswith("text/plain")
@@ -23,7 +23,7 @@ async def test_a_balancer_may_ask_by_any_name(site: Site) -> None:
 
 @pytest.mark.gen_test
 async def test_a_server_that_stops_says_so(site: Site) -> None:
-    """Our choice (contract, HTTP): 503 while stopping."""
+    """Our choice (HTTP): 503 while stopping."""
     site.services.in_flight.is_stopping = True
     response = await site.fetch("/healthz")
     assert (response.code, response.body) == (503, b"stopping")

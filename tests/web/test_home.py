@@ -12,7 +12,7 @@ from .wire import build_request, exchange
 
 @pytest.mark.gen_test
 async def test_the_page_says_how_to_connect_each_client_with_this_servers_url(site: Site) -> None:
-    """Our choice (contract, HTTP)."""
+    """Our choice (HTTP)."""
     page = (await site.fetch("/")).body.decode()
     assert site.mcp_url in page
     for guide in build_guides(site.mcp_url):
@@ -21,7 +21,7 @@ async def test_the_page_says_how_to_connect_each_client_with_this_servers_url(si
 
 @pytest.mark.gen_test
 async def test_the_page_uses_the_name_it_was_asked_by_or_the_public_one(start_site: StartSite) -> None:
-    """Our choice (contract, [server] public_url)."""
+    """Our choice ([server] public_url)."""
     site = await start_site()
     host = {"Host": f"[::1]:{site.port}"}
     answer = await exchange(site.port, build_request("GET /", site.port, headers=host))

@@ -35,7 +35,7 @@ async def try_all(site: Site, requests: list[bytes]) -> None:
 
 @pytest.mark.gen_test(timeout=20)
 async def test_hostile_headers(site: Site) -> None:
-    """Our choice (contract, HTTP): never a 500 from anything a client can send."""
+    """Our choice (HTTP): never a 500 from anything a client can send."""
     for path in PATHS:
         for headers in HEADERS:
             for method in ("GET", "POST", "OPTIONS"):
@@ -47,7 +47,7 @@ async def test_hostile_headers(site: Site) -> None:
 
 @pytest.mark.gen_test(timeout=20)
 async def test_hostile_queries(site: Site) -> None:
-    """Our choice (contract, HTTP), RFC 9112 §11.1 (response splitting)."""
+    """Our choice (HTTP), RFC 9112 §11.1 (response splitting)."""
     browser = site.open_browser()
     await browser.sign_in()
     cookie = {"Cookie": "; ".join(f"{name}={value}" for name, value in browser.cookies.items())}
@@ -62,7 +62,7 @@ async def test_hostile_queries(site: Site) -> None:
 
 @pytest.mark.gen_test(timeout=20)
 async def test_hostile_bodies(site: Site) -> None:
-    """Our choice (contract, HTTP)."""
+    """Our choice (HTTP)."""
     token = (await site.obtain_tokens())["access_token"]
     bearer = {"Authorization": f"Bearer {token}"}
     for path, methods in PATHS.items():
@@ -76,7 +76,7 @@ async def test_hostile_bodies(site: Site) -> None:
 
 @pytest.mark.gen_test(timeout=20)
 async def test_hostile_request_lines(site: Site) -> None:
-    """Our choice (contract, HTTP): other forms of the target lead nowhere."""
+    """Our choice (HTTP): other forms of the target lead nowhere."""
     for path in PATHS:
         for line in LINES:
             method_and_target = line.format(path=path, port=site.port)
@@ -162,7 +162,7 @@ def test_parameters_in_every_mixture(
     is_post: bool,
     seed: int,
 ) -> None:
-    """Our choice (contract, HTTP): never a 500 from anything a client can send."""
+    """Our choice (HTTP): never a 500 from anything a client can send."""
     target = path + "?" + "&".join(f"{name}={text}" for name, text in query)
     form = "&".join(f"{name}={text}" for name, text in body).encode("latin-1")
     headers = {"Content-Type": FORM} | random.Random(seed).choice(HEADERS)
@@ -192,7 +192,7 @@ def token(io_loop: IOLoop, site: Site) -> str:
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.dictionaries(st.sampled_from(MEMBERS), documents, max_size=4))
 def test_json_of_every_shape(io_loop: IOLoop, site: Site, token: str, changes: dict[str, object]) -> None:
-    """Our choice (contract, HTTP): registration and the MCP endpoint, with a good token."""
+    """Our choice (HTTP): registration and the MCP endpoint, with a good token."""
 
     async def send() -> None:
         site.clock.advance(2)  # the rate of registrations

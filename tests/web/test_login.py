@@ -21,7 +21,7 @@ def read_cookie(line: str) -> tuple[str, dict[str, str]]:
 
 @pytest.mark.gen_test
 async def test_the_form_works_as_an_ordinary_form(site: Site, browser: Browser) -> None:
-    """Our choice (contract, HTTP): inputs named username and password."""
+    """Our choice (HTTP): inputs named username and password."""
     form = find_forms(await browser.get("/login"))[0]
     assert set(form.fields) == {"csrf_token", "username", "password"}
     answer = await browser.submit(form, username="ada", password="password")
@@ -248,7 +248,7 @@ async def test_the_log_has_a_reason_and_no_secret(
 
 @pytest.mark.gen_test
 async def test_a_session_ends_when_its_time_is_over(site: Site, browser: Browser) -> None:
-    """Our choice (contract, [login] session_lifetime)."""
+    """Our choice ([login] session_lifetime)."""
     await browser.sign_in()
     site.clock.advance(12 * 3600 - 1)
     assert (await browser.get("/account")).code == 200
@@ -278,7 +278,7 @@ async def test_a_form_that_is_no_form_is_a_page_with_400(site: Site, content_typ
 @pytest.mark.gen_test
 @pytest.mark.parametrize("is_async", [False, True])
 async def test_an_application_may_check_passwords_itself(start_site: StartSite, is_async: bool) -> None:
-    """Our choice (contract, Python): a plain or an async function."""
+    """Our choice (Python): a plain or an async function."""
 
     def check(username: str, password: str) -> bool:
         return (username, password) == ("eve", "own way")

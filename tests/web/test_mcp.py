@@ -90,7 +90,7 @@ async def test_a_token_is_only_taken_from_the_header(site: Site) -> None:
 
 @pytest.mark.gen_test
 async def test_the_challenge_uses_the_name_the_client_asked_for(site: Site) -> None:
-    """Our choice (contract, [server] public_url)."""
+    """Our choice ([server] public_url)."""
     for name in ("localhost", "[::1]"):
         url = f"http://{name}:{site.port}"
         answer = await exchange(site.port, build_request("GET /mcp", site.port, headers={"Host": url[7:]}))
@@ -107,7 +107,7 @@ async def test_the_public_url_stands_in_the_challenge_whatever_host_says(start_s
 
 @pytest.mark.gen_test
 async def test_a_token_got_under_one_loopback_name_works_under_the_others(site: Site) -> None:
-    """Our choice (contract, [server] public_url): localhost, 127.0.0.1 and [::1] are one server."""
+    """Our choice ([server] public_url): localhost, 127.0.0.1 and [::1] are one server."""
     browser = site.open_browser(f"http://localhost:{site.port}")
     resource = f"http://localhost:{site.port}/mcp"
     token = (await site.obtain_tokens(browser, resource=resource))["access_token"]
@@ -224,7 +224,7 @@ async def test_head_with_a_good_token_has_nothing_to_say(site: Site) -> None:
 
 @pytest.mark.gen_test
 async def test_a_body_over_the_limit_is_413(start_site: StartSite) -> None:
-    """Our choice (contract, [mcp] max_body); nothing of a stranger's is kept at all."""
+    """Our choice ([mcp] max_body); nothing of a stranger's is kept at all."""
     site = await start_site(settings={"mcp": {"max_body": 2000}})
     token = (await site.obtain_tokens())["access_token"]
     message, headers = build_stateless("tools/call", {"name": "add", "arguments": {"a": 1, "b": 2}})

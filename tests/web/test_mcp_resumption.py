@@ -167,7 +167,7 @@ async def test_a_long_silent_call_can_be_come_back_to(site: Site, monkeypatch: p
 async def test_after_a_restart_the_session_lives_and_the_result_is_said_to_be_gone(
     start_site: StartSite, tmp_path: Path
 ) -> None:
-    """Required by CLIENTS: sessions survive; what of the streams does not is our choice."""
+    """Required by what clients need: sessions survive; what of the streams does not is our choice."""
     first = await start_site(store=tmp_path / "state")
     add_tools(first)
     first.gate.opened.set()

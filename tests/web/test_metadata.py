@@ -78,7 +78,7 @@ async def test_a_path_that_is_not_protected_has_no_document(site: Site) -> None:
 
 @pytest.mark.gen_test
 async def test_any_web_page_may_read_the_documents(site: Site) -> None:
-    """Required by CLIENTS' browsers (Fetch §3.2): nothing here rests on a cookie."""
+    """Required by clients in browsers (Fetch §3.2): nothing here rests on a cookie."""
     for path in (*SERVER_PATHS, *RESOURCE_PATHS, "/.well-known/oauth-protected-resource/other"):
         response = await site.fetch(path, headers={"Origin": "https://page.example"})
         assert response.headers["Access-Control-Allow-Origin"] == "*"
@@ -114,7 +114,7 @@ async def fetch_as(site: Site, path: str, host: str) -> dict[str, Any]:
 @pytest.mark.gen_test
 @pytest.mark.parametrize("name", [*LOOPBACK, "LocalHost"])
 async def test_on_loopback_the_documents_use_the_name_the_client_asked_for(site: Site, name: str) -> None:
-    """Our choice (contract, [server] public_url): the three names are one server."""
+    """Our choice ([server] public_url): the three names are one server."""
     url = f"http://{name.lower()}:{site.port}"
     document = await fetch_as(site, SERVER_PATHS[0], f"{name}:{site.port}")
     assert (document["issuer"], document["token_endpoint"]) == (url, url + "/token")

@@ -136,7 +136,7 @@ async def test_strange_characters_are_an_answer(site: Site, text: str) -> None:
 
 @pytest.mark.gen_test
 async def test_one_address_may_register_so_often(start_site: StartSite) -> None:
-    """Our choice (contract, [registration] rate_per_minute); RFC 6585 §4."""
+    """Our choice ([registration] rate_per_minute); RFC 6585 §4."""
     site = await start_site(settings={"registration": {"rate_per_minute": 2}})
     codes = [(await register(site, {"redirect_uris": [REDIRECT]})).code for _ in range(3)]
     assert codes == [201, 201, 429]
@@ -151,7 +151,7 @@ async def test_one_address_may_register_so_often(start_site: StartSite) -> None:
 
 @pytest.mark.gen_test
 async def test_over_the_cap_the_oldest_that_nobody_allowed_in_goes(start_site: StartSite) -> None:
-    """Our choice (contract, [registration] max_unused): one with a grant stays."""
+    """Our choice ([registration] max_unused): one with a grant stays."""
     site = await start_site(settings={"registration": {"max_unused": 2}})
     used = read_json(
         await register(
@@ -173,7 +173,7 @@ async def test_over_the_cap_the_oldest_that_nobody_allowed_in_goes(start_site: S
 
 @pytest.mark.gen_test
 async def test_registration_that_is_off_says_so(start_site: StartSite) -> None:
-    """Our choice (contract, [registration] enabled)."""
+    """Our choice ([registration] enabled)."""
     site = await start_site(settings={"registration": {"enabled": False}})
     response = await register(site, {"redirect_uris": [REDIRECT]})
     assert (response.code, read_json(response)["error"]) == (403, "access_denied")

@@ -216,7 +216,7 @@ async def test_any_web_page_may_be_a_client(site: Site) -> None:
 
 @pytest.mark.gen_test
 async def test_lifetimes_are_the_configurations(start_site: StartSite) -> None:
-    """Our choice (contract, [tokens])."""
+    """Our choice ([tokens])."""
     site = await start_site(settings={"tokens": {"access_token_lifetime": "90s"}})
     tokens = await site.obtain_tokens()
     assert tokens["expires_in"] == 90
