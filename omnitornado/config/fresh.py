@@ -1,6 +1,5 @@
 """A fresh configuration file with secrets of its own, for `init`."""
 
-import base64
 import os
 import secrets
 from collections.abc import Callable
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from omnitornado.base64url import encode
 from omnitornado.config.sections import SECTIONS
 from omnitornado.config.writing import write_section
 from omnitornado.passwords import DEFAULT_ROUNDS, hash_password
@@ -61,4 +61,4 @@ def write_fresh(
 
 
 def _issue_secret(token_bytes: Callable[[int], bytes], size: int) -> str:
-    return base64.urlsafe_b64encode(token_bytes(size)).rstrip(b"=").decode()
+    return encode(token_bytes(size))

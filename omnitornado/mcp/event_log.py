@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from omnitornado.base64url import encode as encode_base64url
 from omnitornado.mcp.event_buffer import Bounds
 from omnitornado.mcp.event_stream import EventStream, Reader
 from omnitornado.mcp.jsonrpc import (
@@ -144,7 +145,7 @@ class EventLog:
         if answers is None:
             return name
         encoded = encode(list(answers))
-        return f"{name}~{_encode(encoded) if len(encoded) <= MAX_ENCODED else ''}"
+        return f"{name}~{encode_base64url(encoded) if len(encoded) <= MAX_ENCODED else ''}"
 
     def _build_loss(self, answers: str | None, event_id: str) -> Reader | None:
         if answers is None:
@@ -210,10 +211,6 @@ class EventLog:
         self._idle.pop(stream, None)
         if not log.streams:
             del self._sessions[session]
-
-
-def _encode(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
 
 
 def _parse_answers(text: str) -> list[RequestId]:

@@ -8,7 +8,6 @@ with a key of its own. A state may be used twice within its time, like any reque
 `Context.once` says what that means for a tool.
 """
 
-import base64
 import hashlib
 import hmac
 import re
@@ -17,6 +16,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from omnitornado.base64url import decode, encode
 from omnitornado.mcp.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, Json, JsonRpcError, Request
 from omnitornado.mcp.principal import Principal
 
@@ -95,7 +95,7 @@ class RequestStates:
         """
         state = msgspec.structs.replace(state, expires_at=self._clock() + self._lifetime)
         sealed = _seal(await self._find_key(), msgspec.json.encode(state), self._token_bytes(NONCE_BYTES))
-        text = base64.urlsafe_b64encode(sealed).rstrip(b"=").decode("ascii")
+        text = encode(sealed)
         if len(text) > MAX_SEALED:
             message = "The answers to this call are too large to be carried on"
             raise JsonRpcError(code=INTERNAL_ERROR, message=message, status=200)
@@ -109,7 +109,7 @@ class RequestStates:
         """
         if not isinstance(text, str) or len(text) > MAX_SEALED or _BASE64URL.fullmatch(text) is None:
             raise _build_refusal("not of the form of a request state")
-        opened = _open(await self._find_key(), _decode(text))
+        opened = _open(await self._find_key(), decode(text) or b"")
         if opened is None:
             raise _build_refusal("not sealed by this server")
         try:
@@ -162,15 +162,6 @@ def _derive(key: bytes, purpose: bytes) -> bytes:
 def _apply_keystream(key: bytes, nonce: bytes, data: bytes) -> bytes:
     stream = hashlib.shake_256(_derive(key, b"encrypt") + nonce).digest(len(data))
     return (int.from_bytes(data, "big") ^ int.from_bytes(stream, "big")).to_bytes(len(data), "big")
-
-
-def _decode(text: str) -> bytes:
-    try:
-        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except ValueError:
-        return b""
-    # One spelling alone: base64 lets spare bits in the last character pass.
-    return data if base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii") == text else b""
 
 
 def _build_refusal(reason: str, words: str = "it is not this call's") -> JsonRpcError:

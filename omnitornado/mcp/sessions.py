@@ -5,7 +5,6 @@ must all match, or the session is as unknown as one that never was. What lives o
 (calls in flight, the log level) stands beside it.
 """
 
-import base64
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from omnitornado.base64url import encode
 from omnitornado.mcp.call import Call
 from omnitornado.mcp.jsonrpc import INVALID_REQUEST, Json, JsonRpcError, RequestId
 from omnitornado.mcp.log_levels import DEFAULT_LOG_LEVEL
@@ -78,7 +78,7 @@ class Sessions:
 
     async def open(self, principal: Principal, version: str, client_info: Json, capabilities: Json) -> str:
         """Open a session; its id is returned once it is as durable as the store promises."""
-        session_id = base64.urlsafe_b64encode(self._token_bytes(ID_BYTES)).rstrip(b"=").decode("ascii")
+        session_id = encode(self._token_bytes(ID_BYTES))
         now = self._clock()
         record = McpSession(
             username=principal.username,

@@ -7,13 +7,13 @@ an HMAC keyed by that value over the form's purpose and what it showed: who does
 make one, nothing is kept for it, and a restart does not void it.
 """
 
-import base64
 import hmac
 import secrets
 from typing import Final
 
+from omnitornado.base64url import decode, encode
 from omnitornado.oauth.people import People, Person
-from omnitornado.oauth.secrets import TokenBytes, decode, digest, encode
+from omnitornado.oauth.secrets import TokenBytes, digest
 from omnitornado.store.records import BrowserSession
 from omnitornado.store.transitions import Store
 
@@ -81,7 +81,7 @@ def build_form_token(cookie: str, purpose: str, shown: str = "") -> str:
     mac = hmac.digest(
         cookie.encode("ascii"), f"{purpose}\0{shown}".encode("utf-8", "surrogatepass"), "sha256"
     )
-    return base64.urlsafe_b64encode(mac).rstrip(b"=").decode("ascii")
+    return encode(mac)
 
 
 def is_form_token(token: str | None, cookie: str | None, purpose: str, shown: str = "") -> bool:

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
 
+from omnitornado.base64url import encode
 from omnitornado.oauth.client import AUTH_METHODS, GRANT_TYPES
 from omnitornado.oauth.errors import OAuthError
 from omnitornado.oauth.redirect_uri import parse_redirect_uri
 from omnitornado.oauth.scope import parse_scope
-from omnitornado.oauth.secrets import CLIENT_SECRET_PREFIX, TokenBytes, build_secret, digest, encode
+from omnitornado.oauth.secrets import CLIENT_SECRET_PREFIX, TokenBytes, build_secret, digest
 from omnitornado.store.records import Client
 
 MAX_REDIRECT_URIS: Final = 32

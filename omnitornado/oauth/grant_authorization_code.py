@@ -4,6 +4,7 @@ tokens.
 A code is good once. Its replay is refused and ends the grant that was made from it (RFC 6749 §4.1.2).
 """
 
+from omnitornado.base64url import encode
 from omnitornado.oauth.client import OAuthClient
 from omnitornado.oauth.errors import OAuthError
 from omnitornado.oauth.form import Parameters
@@ -23,7 +24,6 @@ from omnitornado.oauth.secrets import (
     build_refresh_token,
     build_secret,
     digest,
-    encode,
 )
 from omnitornado.store.records import AccessToken, AuthorizationCode, Grant
 from omnitornado.store.transitions import CodeOutcome

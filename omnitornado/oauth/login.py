@@ -16,6 +16,7 @@ import msgspec
 
 from omnitornado.oauth.people import People, Person
 from omnitornado.oauth.throttle import SignInThrottle, build_address_key
+from omnitornado.passwords import MAX_PASSWORD_BYTES
 from omnitornado.store.records import KnownAddress
 from omnitornado.store.transitions import Store
 
@@ -24,8 +25,6 @@ logger = logging.getLogger(__name__)
 ValidateUser = Callable[[str, str], bool | Awaitable[bool]]
 """`check(username, password)`, plain (run on a thread) or async."""
 
-MAX_PASSWORD_BYTES: Final = 72
-"""bcrypt's limit. A longer password is wrong; it is never cut."""
 MAX_WAITING: Final = 64
 """Checks that may be under way or wait for a thread; beyond that the answer is to come back later."""
 MAX_NEWCOMERS: Final = 48
@@ -137,6 +136,7 @@ class SignIn:
     def _check_hash(self, password: str, expected: bytes | None) -> bool:
         """Costs the same for every name: what a cheaper hash saves is spent on the ladder."""
         raw = password.encode("utf-8", "surrogatepass")
+        # bcrypt's limit: a longer password is wrong; it is never cut.
         fits = len(raw) <= MAX_PASSWORD_BYTES and b"\0" not in raw
         attempt = raw if fits else b"-"
         highest = self._ladder.highest

@@ -2,12 +2,12 @@
 challenge are refused.
 """
 
-import base64
 import hashlib
 import hmac
 import re
 from typing import Final
 
+from omnitornado.base64url import encode
 from omnitornado.oauth.errors import OAuthError, ValidatedRedirect
 
 CODE_VERIFIER: Final = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
@@ -42,8 +42,8 @@ def check_verifier(verifier: str | None, challenge: str) -> None:
         raise OAuthError(
             code="invalid_grant", description="code_verifier is malformed", reason="pkce_verifier_malformed"
         )
-    computed = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode("ascii")).digest()).rstrip(b"=")
-    if not hmac.compare_digest(computed, challenge.encode("ascii")):
+    computed = encode(hashlib.sha256(verifier.encode("ascii")).digest())
+    if not hmac.compare_digest(computed, challenge):
         raise OAuthError(
             code="invalid_grant",
             description="code_verifier does not match the challenge",

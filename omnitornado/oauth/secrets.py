@@ -5,13 +5,13 @@ Every code, token and client secret is 256 random bits. SHA-256 without salt or 
 there is nothing to guess. Passwords are not among them (bcrypt, `oauth/login.py`).
 """
 
-import base64
-import binascii
 import hashlib
 import hmac
 import secrets
 from collections.abc import Callable
 from typing import Final
+
+from omnitornado.base64url import decode, encode
 
 TokenBytes = Callable[[int], bytes]
 """Where randomness comes from: `secrets.token_bytes`, or a test's own."""
@@ -78,17 +78,3 @@ def _build_pad(under: str, purpose: str) -> bytes:
     return b"".join(
         hmac.digest(key, f"omnitornado {purpose} {block}".encode(), "sha512") for block in range(2)
     )
-
-
-def encode(raw: bytes) -> str:
-    """Base64url without padding (RFC 4648 §5)."""
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
-
-
-def decode(text: str) -> bytes | None:
-    """The inverse of `encode`; None for anything that `encode` would not have written."""
-    try:
-        raw = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
-    except (binascii.Error, UnicodeEncodeError, ValueError):
-        return None
-    return raw if encode(raw) == text else None

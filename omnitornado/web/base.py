@@ -17,12 +17,12 @@ import msgspec
 from tornado.httputil import HTTPHeaders, format_timestamp
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
+from omnitornado.base64url import encode
 from omnitornado.log import log_event
 from omnitornado.net import find_client_address
 from omnitornado.oauth.bearer import BearerError
 from omnitornado.oauth.errors import OAuthError, printable
 from omnitornado.oauth.form import Parameters, parse_parameters
-from omnitornado.oauth.secrets import encode
 from omnitornado.store.transitions import StoreUnavailable
 from omnitornado.web.cors import build_cors_headers
 from omnitornado.web.services import Services

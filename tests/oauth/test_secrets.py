@@ -6,14 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from omnitornado.base64url import decode, encode
 from omnitornado.oauth.secrets import (
     ACCESS_PREFIX,
     REFRESH_PREFIX,
     build_refresh_token,
     build_secret,
-    decode,
     digest,
-    encode,
     is_same_secret,
     parse_refresh_token,
     seal,
