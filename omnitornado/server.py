@@ -6,92 +6,42 @@ the snapshot is written.
 """
 
 import asyncio
-import importlib
 import logging
-import re
-import secrets
 import signal
-import socket
-import ssl
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
-from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
-from omnitornado.app import ROUTES, AuthorizationServer, NotFoundHandler, build_mcp_route, build_url_specs
-from omnitornado.config import (
-    ClientSettings,
-    Config,
-    ConfigError,
-    McpSettings,
-    Overrides,
-    build_config,
-    build_key_error,
-    load_config,
-)
+from omnitornado.app import ROUTES, AuthorizationServer, NotFoundHandler, build_url_specs
+from omnitornado.config import Config, ConfigError, Overrides, build_config, load_config
 from omnitornado.log import configure_logging, log_event, logger
-from omnitornado.mcp.endpoint import Endpoint
-from omnitornado.mcp.event_buffer import Bounds
-from omnitornado.mcp.event_log import EventLogLimits
-from omnitornado.mcp.limits import Limits
 from omnitornado.mcp.server import MCPServer
-from omnitornado.oauth.client import OAuthClient, build_preset
 from omnitornado.oauth.login import ValidateUser
 from omnitornado.oauth.people import Person
-from omnitornado.oauth.redirect_uri import parse_redirect_uri
+from omnitornado.serving.accounts import (
+    build_client_table,
+    build_oauth_client,
+    build_user_table,
+    check_clients,
+)
+from omnitornado.serving.loading import find_app
+from omnitornado.serving.mount import McpMount, Mount
+from omnitornado.serving.ready import PresetClient, Ready, print_banner
+from omnitornado.serving.sockets import bind, build_ssl
 from omnitornado.speed.choice import find_loop_factory, open_server
 from omnitornado.store.embedded import EmbeddedStore
 from omnitornado.store.errors import StoreError
 from omnitornado.web.identity import Identity
-from omnitornado.web.mcp import McpService
 from omnitornado.web.services import ScopeTool
 
 BODY_TIMEOUT = 30.0
 """Seconds in which a request's body must have come."""
 IDLE_TIMEOUT = 300.0
 """Seconds a connection may wait for its next request."""
-LOOPBACK_TWIN = {"127.0.0.1": "::1", "::1": "127.0.0.1"}
-
-
-class PresetClient(msgspec.Struct, frozen=True):
-    """A preset client as it is handed to a person."""
-
-    client_id: str
-    client_secret: str | None
-
-
-class Ready(msgspec.Struct, frozen=True):
-    """A server that answers: what a person pastes into a client."""
-
-    mcp_url: str
-    issuer: str
-    local_url: str
-    public_url: str | None
-    clients: tuple[PresetClient, ...]
-
-    @property
-    def client_id(self) -> str | None:
-        """The first preset client's id."""
-        return self.clients[0].client_id if self.clients else None
-
-    @property
-    def client_secret(self) -> str | None:
-        """The first preset client's secret."""
-        return self.clients[0].client_secret if self.clients else None
-
-    def build_banner(self) -> list[str]:
-        """The lines of the ready banner."""
-        lines = [f"MCP URL: {self.mcp_url}", f"Issuer: {self.issuer}"]
-        for client in self.clients:
-            lines.append(f"Client ID: {client.client_id}")
-            if client.client_secret is not None:
-                lines.append(f"Client Secret: {client.client_secret}")
-        return lines
 
 
 class Server:
@@ -124,12 +74,14 @@ class Server:
 
         Raises: ConfigError for values the configuration file would be refused for.
         """
-        presets = [dict(client) for client in clients] if clients is not None else [_build_client(mcp.name)]
+        presets = (
+            [dict(client) for client in clients] if clients is not None else [build_client_table(mcp.name)]
+        )
         tables: dict[str, Any] = {name: dict(table) for name, table in (settings or {}).items()}
         tables["server"] = {"host": host, "port": port, "public_url": public_url} | tables.get("server", {})
         tables["store"] = {"path": str(store) if store is not None else ""} | tables.get("store", {})
         tables["mcp"] = {"name": mcp.name} | tables.get("mcp", {})
-        tables["users"] = [_build_user(name, password) for name, password in (users or {}).items()]
+        tables["users"] = [build_user_table(name, password) for name, password in (users or {}).items()]
         tables["clients"] = presets
         self._set_up(build_config(tables, folder=Path.cwd()), mcp, validate_user, clock)
 
@@ -150,6 +102,7 @@ class Server:
     ) -> None:
         self.config = config
         self._mcp = mcp
+        self._mounts: list[Mount] = []
         self._validate_user = validate_user
         check_clients(config)
         self._clock = clock
@@ -166,7 +119,7 @@ class Server:
         configure_logging()
         try:
             with asyncio.Runner(loop_factory=find_loop_factory(self.config.server.speed)) as runner:
-                return runner.run(self._run(on_ready or _print_banner))
+                return runner.run(self._run(on_ready or print_banner))
         except (ConfigError, StoreError) as error:
             print(error, file=sys.stderr)
             return 2
@@ -194,21 +147,21 @@ class Server:
             clock=self._clock,
         )
         try:
-            sockets = self._bind()
-        except OSError as error:
+            sockets = bind(config)
+        except ConfigError:
             await store.close()
-            server = config.server
-            reason = f"can't listen on {server.host} port {server.port}: {error.strerror or error}"
-            raise build_key_error(config, "server", "port", reason) from None
+            raise
         self._identity = self._build_identity(sockets[0].getsockname()[1])
+        self._mounts = [McpMount(self._mcp, config.mcp, self._clock)]
         self.authorization_server = self._build_authorization_server(store)
-        self._endpoint = self._build_endpoint(store)
         await self.authorization_server.start()
+        for mount in self._mounts:
+            await mount.open(store)
         self._http = await open_server(
             self._build_application(),
             sockets,
             speed=config.server.speed,
-            ssl_options=_build_ssl(config),
+            ssl_options=build_ssl(config),
             max_body=max(config.mcp.max_body, 1 << 20),
             body_timeout=BODY_TIMEOUT,
             idle_timeout=IDLE_TIMEOUT,
@@ -222,10 +175,12 @@ class Server:
         in_flight.is_stopping = True
         log_event("server.stopping", in_flight=len(in_flight))
         self._http.stop()
-        await self._endpoint.end_streams()
+        for mount in self._mounts:
+            await mount.end_streams()
         if not await in_flight.wait_empty(self.config.server.shutdown_grace):
             log_event("server.cut", in_flight=len(in_flight), reason="shutdown_grace")
-        await self._endpoint.close()
+        for mount in self._mounts:
+            await mount.close()
         await in_flight.wait_empty(1.0)
         await self._http.close_all_connections()
         await self.authorization_server.close()
@@ -240,18 +195,6 @@ class Server:
 
     # Parts
 
-    def _bind(self) -> list[socket.socket]:
-        server = self.config.server
-        sockets = bind_sockets(server.port, server.host)
-        twin = LOOPBACK_TWIN.get(server.host)
-        if twin is not None:
-            # To clients localhost is both of them. The other one is a convenience: its absence is no error.
-            try:
-                sockets += bind_sockets(sockets[0].getsockname()[1], twin)
-            except OSError:
-                log_event("server.loopback_twin", reason="not_bound", host=twin)
-        return sockets
-
     def _build_identity(self, port: int) -> Identity:
         server = self.config.server
         scheme = "https" if server.tls_certificate is not None else "http"
@@ -263,7 +206,7 @@ class Server:
             issuer=lambda: self._identity,
             validate_user=self._validate_user,
             people=[Person(user.username, user.password_hash, user.scopes) for user in config.users],
-            clients=[_build_oauth_client(client) for client in config.clients],
+            clients=[build_oauth_client(client) for client in config.clients],
             name=config.mcp.name,
             store=store,
             access_token_lifetime=config.tokens.access_token_lifetime,
@@ -280,33 +223,17 @@ class Server:
             scopes=self._describe_scopes(),
             clock=self._clock,
         )
-        self._resource = auth.protect(config.mcp.path, scope=[config.mcp.scope], name=config.mcp.name)
+        self._resources = [
+            auth.protect(mount.path, scope=[mount.scope], name=mount.name) for mount in self._mounts
+        ]
         return auth
-
-    def _build_endpoint(self, store: EmbeddedStore) -> Endpoint:
-        mcp = self.config.mcp
-        return Endpoint(
-            self._mcp,
-            path=mcp.path,
-            sessions=store,
-            tool_timeout=mcp.tool_timeout,
-            tool_threads=mcp.tool_threads,
-            limits=_build_limits(mcp),
-            clock=self._clock,
-        )
 
     def _build_application(self) -> Application:
         services = self.authorization_server.services
-        mcp = self.config.mcp
-        service = McpService(
-            endpoint=self._endpoint,
-            resource=self._resource,
-            max_body=mcp.max_body,
-            keep_alive=mcp.keep_alive,
-            write_timeout=mcp.write_timeout,
-        )
-        route = build_mcp_route(mcp.path)
-        specs: list[Any] = [(route.path, route.handler, {"services": services, "mcp": service})]
+        specs: list[Any] = [
+            mount.build_spec(resource, services)
+            for mount, resource in zip(self._mounts, self._resources, strict=True)
+        ]
         return Application(
             specs + build_url_specs(ROUTES, services),
             default_handler_class=NotFoundHandler,
@@ -325,97 +252,14 @@ class Server:
         )
 
     def _describe_scopes(self) -> dict[str, str]:
-        """The endpoint's scope, and those that single tools, resources and prompts need."""
-        base = self.config.mcp.scope
-        scopes = {base: f"Use {self.config.mcp.name}"}
-        for offered in self._mcp.list_offered():
-            for scope in sorted(offered.scopes):
-                scopes.setdefault(scope, f"Use what {self.config.mcp.name} keeps behind {scope}")
+        scopes: dict[str, str] = {}
+        for mount in self._mounts:
+            for scope, words in mount.describe_scopes().items():
+                scopes.setdefault(scope, words)
         return scopes
 
     def _find_tools(self, scope: str) -> list[ScopeTool]:
-        """The tools behind a scope: those that name it, and for the endpoint's own scope those that name
-        none.
-        """
-        return [
-            ScopeTool(tool.name, tool.title or "", tool.description)
-            for tool in self._endpoint.list_tools_by_scope()
-            if scope in tool.scopes or (not tool.scopes and scope == self.config.mcp.scope)
-        ]
-
-
-def find_app(config: Config) -> MCPServer:
-    """The object `[mcp] app` names; an empty server where it names none. Raises: ConfigError."""
-    if not config.mcp.app:
-        return MCPServer(config.mcp.name)
-    module_name, _, attribute = config.mcp.app.partition(":")
-    folder = str(config.folder)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    try:
-        found: Any = importlib.import_module(module_name)
-        for name in attribute.split("."):
-            found = getattr(found, name)
-    except Exception as error:
-        reason = f"{config.mcp.app}: {type(error).__name__}: {' '.join(str(error).split())}"
-        raise build_key_error(config, "mcp", "app", reason) from error
-    if not isinstance(found, MCPServer):
-        reason = f"{config.mcp.app} is a {type(found).__name__}, not an omnitornado.MCPServer"
-        raise build_key_error(config, "mcp", "app", reason)
-    return found
-
-
-def check_clients(config: Config) -> None:
-    """Raises: ConfigError for a preset client's redirect URI that no authorization request could use."""
-    for client in config.clients:
-        for uri in client.redirect_uris:
-            try:
-                parse_redirect_uri(uri)
-            except ValueError as error:
-                reason = f"redirect_uris of {client.client_id}: {uri!r} {error}"
-                raise ConfigError(reason, source=config.source, key="[[clients]]") from None
-
-
-def _build_client(name: str) -> dict[str, Any]:
-    """A preset client for a program that names none. Its id stays, its secret is this run's."""
-    label = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "omnitornado"
-    return {"client_id": f"{label}-client", "client_secret": secrets.token_urlsafe(32), "client_name": name}
-
-
-def _build_limits(mcp: McpSettings) -> Limits:
-    return Limits(
-        calls_per_person=mcp.calls_per_person,
-        streams_per_person=mcp.streams_per_person,
-        nesting=mcp.max_nesting,
-        answer_timeout=mcp.answer_timeout,
-        event_log=EventLogLimits(session=Bounds(bytes=mcp.stream_buffer), retention=mcp.stream_retention),
-    )
-
-
-def _build_user(username: str, password: str) -> dict[str, str]:
-    is_hash = re.fullmatch(r"\$2[aby]\$\d\d\$.{53}", password) is not None
-    return {"username": username, "password_hash" if is_hash else "password": password}
-
-
-def _build_oauth_client(client: ClientSettings) -> OAuthClient:
-    return build_preset(
-        client_id=client.client_id,
-        client_secret=client.client_secret,
-        client_name=client.client_name,
-        redirect_uris=client.redirect_uris,
-        token_endpoint_auth_method=None if client.either_secret_method else client.token_endpoint_auth_method,
-        grant_types=client.grant_types,
-        client_uri=client.client_uri,
-        scope=client.scope,
-    )
-
-
-def _build_ssl(config: Config) -> ssl.SSLContext | None:
-    if config.server.tls_certificate is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(config.server.tls_certificate, config.server.tls_private_key)
-    return context
+        return [tool for mount in self._mounts for tool in mount.find_tools(scope)]
 
 
 def _log_request(handler: RequestHandler) -> None:
@@ -433,5 +277,4 @@ def _log_request(handler: RequestHandler) -> None:
     )
 
 
-def _print_banner(ready: Ready) -> None:
-    print("\n".join(ready.build_banner()), flush=True)
+__all__ = ["PresetClient", "Ready", "Server", "check_clients", "find_app"]

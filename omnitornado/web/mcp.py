@@ -1,4 +1,4 @@
-"""The MCP endpoint over HTTP: authenticate every request, then hand body, headers and principal to
+"""The MCP endpoint over HTTP: hand body, headers and principal of an authenticated request to
 `mcp/endpoint`.
 
 Implements: MCP 2026-07-28 basic/transports/streamable-http and MCP 2025-11-25 basic/transports, the HTTP
@@ -7,43 +7,29 @@ both.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from http.client import responses
 from typing import Any
 
-from tornado.web import HTTPError, stream_request_body
+from tornado.web import stream_request_body
 
 from omnitornado.mcp.endpoint import Endpoint
 from omnitornado.mcp.event_stream import Event, Reader
 from omnitornado.mcp.exchange import Reply
-from omnitornado.mcp.jsonrpc import INTERNAL_ERROR, INVALID_REQUEST
-from omnitornado.mcp.principal import Principal
-from omnitornado.oauth.bearer import Bearer, BearerError, build_challenge, check_bearer
-from omnitornado.oauth.resource import ProtectedResource
-from omnitornado.store.transitions import StoreUnavailable
-from omnitornado.web.base import find_detail
-from omnitornado.web.event_stream import KEEP_ALIVE, SLICE, EventStreamHandler, build_event
+from omnitornado.oauth.bearer import BearerError
+from omnitornado.web.event_stream import KEEP_ALIVE, SLICE, build_event
+from omnitornado.web.protected import ProtectedHandler, Protection
 from omnitornado.web.services import Services
 
 EARLY = 1.0
 """Seconds after which an answer becomes a stream where that lets the client come back for it."""
-AUTHENTICATED = ("POST", "GET", "HEAD", "DELETE")
-"""A preflight carries no token, and what else there is answers 405."""
 
 
-@dataclass(frozen=True)
-class McpService:
-    """One protected MCP endpoint. `max_body` in bytes; `keep_alive`, between two signs of life of a stream,
-    and `write_timeout`, for a client to read, in seconds.
-    """
+@dataclass(frozen=True, kw_only=True)
+class McpService(Protection):
+    """One protected MCP endpoint of our own."""
 
     endpoint: Endpoint
-    resource: ProtectedResource
-    max_body: int
-    keep_alive: float
-    write_timeout: float = 30.0
     background: set["asyncio.Task[Any]"] = field(default_factory=set)
     """Calls of the handshake era whose client has left."""
 
@@ -135,36 +121,13 @@ class PostStream:
 
 
 @stream_request_body
-class McpHandler(EventStreamHandler):
+class McpHandler(ProtectedHandler):
     """`[mcp] path`: POST, GET, DELETE, HEAD and OPTIONS."""
 
-    event = "mcp"
-
     def initialize(self, services: Services, mcp: McpService) -> None:  # type: ignore[override]
-        super().initialize(services)
+        super().initialize(services, mcp)
         self.mcp = mcp
-        self.max_body = mcp.max_body
-        self._bearer: Bearer | None = None
-        self.keep_alive = mcp.keep_alive
-        self.write_timeout = mcp.write_timeout
-        self.initialize_stream()
         self._on_close: Callable[[], object] | None = None
-
-    def check_request(self) -> None:
-        super().check_request()
-        origin = self.request.headers.get("Origin")
-        if origin is not None and not self.is_allowed_origin(origin):
-            # streamable-http, Security & Endpoint: a page elsewhere must not reach a local server.
-            raise HTTPError(403, "Origin is not allowed")
-
-    async def prepare(self) -> None:
-        """Authenticate before the body comes: nothing is kept of what a stranger sends."""
-        super().prepare()
-        if self._refusal is None and self.request.method in AUTHENTICATED:
-            try:
-                self._bearer = await self.authenticate()
-            except (BearerError, StoreUnavailable) as error:
-                self.refuse(error)
 
     # Methods
 
@@ -177,11 +140,6 @@ class McpHandler(EventStreamHandler):
         if reply is not None:
             await self.write_reply(reply)
 
-    def end(self) -> None:
-        """Finish the answer as it is."""
-        if not self._finished:
-            self.finish()
-
     async def get(self) -> None:
         answer = await self.mcp.endpoint.open_stream(self._find_headers(), self.principal)
         if isinstance(answer, Reply):
@@ -193,45 +151,6 @@ class McpHandler(EventStreamHandler):
 
     async def delete(self) -> None:
         await self.write_reply(await self.mcp.endpoint.handle_delete(self._find_headers(), self.principal))
-
-    async def head(self) -> None:  # type: ignore[override]
-        """Gemini CLI reads the challenge off a HEAD; with a good token there is nothing to say."""
-        self.clear_header("Content-Type")
-
-    @property
-    def principal(self) -> Principal:
-        """Who calls. Only after `prepare`."""
-        assert self._bearer is not None  # noqa: S101 - for the type checker: the method would not run
-        return _build_principal(self._bearer)
-
-    async def authenticate(self) -> Bearer:
-        """Raises: BearerError, which becomes the challenge; StoreUnavailable."""
-        values = self.request.headers.get_list("Authorization")
-        if len(values) > 1:
-            raise BearerError(
-                code="invalid_request",
-                description="more than one Authorization header",
-                reason="token_two_headers",
-            )
-        now = self.now
-        bearer = await check_bearer(
-            values[0] if values else None,
-            self.mcp.resource,
-            self.services.store,
-            self.services.people,
-            now=now,
-        )
-        await self.services.store.touch_grant(bearer.grant_id, now=now)
-        return bearer
-
-    async def is_still_authenticated(self) -> bool:
-        """Whether the token of a stream without an end is still good."""
-        try:
-            await self.authenticate()
-        except BearerError as error:
-            self.log("mcp.stream_ended", reason=error.reason)
-            return False
-        return True
 
     async def write_reply(self, reply: Reply) -> None:
         """The last word: an event on a stream, or the answer itself."""
@@ -259,9 +178,9 @@ class McpHandler(EventStreamHandler):
                 code="insufficient_scope",
                 description="the access token lacks a scope",
                 reason="scope_insufficient",
-                scope=sorted(reply.required_scopes | set(self.mcp.resource.scope)),
+                scope=sorted(reply.required_scopes | set(self.resource.scope)),
             )
-            self.set_header("WWW-Authenticate", build_challenge(error, self.mcp.resource, issuer=self.issuer))
+            self.set_header("WWW-Authenticate", self.build_challenge(error))
             self.log("mcp.refused", error=error.code, reason=error.reason)
 
     def on_connection_close(self) -> None:
@@ -280,45 +199,3 @@ class McpHandler(EventStreamHandler):
             key = name.lower()
             headers[key] = f"{headers[key]},{value}" if key in headers else value
         return headers
-
-    # Errors
-
-    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
-        """A stream that has begun can only end."""
-        if not self.is_streaming:
-            super().send_error(status_code, **kwargs)
-        elif not self._finished:
-            self.finish()
-
-    def write_failure(self, status: int, error: BaseException | None) -> None:
-        """A JSON-RPC error of no request, with the challenge where a token is what is missing."""
-        message = responses.get(status, "Error")
-        if isinstance(error, BearerError):
-            message = error.description
-            self.set_header("WWW-Authenticate", build_challenge(error, self.mcp.resource, issuer=self.issuer))
-        elif status == 503:
-            message = "Temporarily unavailable"
-        elif status >= 500:
-            message = f"Internal error, reference {self.request_id}"
-        else:
-            message = find_detail(error) or message
-        code = INTERNAL_ERROR if status >= 500 else INVALID_REQUEST
-        failure = {"code": code, "message": message}
-        self.write_json({"jsonrpc": "2.0", "id": None, "error": failure}, status=status)
-        self.finish()
-
-    def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
-        if isinstance(value, BearerError) and value.code is None:
-            # Every client's first request comes without a token: that is how it finds the way.
-            self.log("mcp.challenged", level=logging.DEBUG, reason=value.reason)
-        else:
-            super().log_exception(typ, value, tb)
-
-
-def _build_principal(bearer: Bearer) -> Principal:
-    return Principal(
-        username=bearer.username,
-        client_id=bearer.client_id,
-        client_name=bearer.client_name,
-        scopes=frozenset(bearer.scope),
-    )

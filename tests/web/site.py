@@ -11,8 +11,10 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 
 from omnitornado.mcp.context import Context
+from omnitornado.mcp.endpoint import Endpoint
 from omnitornado.mcp.server import MCPServer
 from omnitornado.server import Server
+from omnitornado.serving.mount import McpMount
 from omnitornado.store.transitions import StoreUnavailable
 
 from .browser import Browser
@@ -137,6 +139,12 @@ class Site:
     @property
     def port(self) -> int:
         return urlsplit(self.url).port or 0
+
+    @property
+    def endpoint(self) -> Endpoint:
+        (mount,) = self.server._mounts
+        assert isinstance(mount, McpMount)
+        return mount._endpoint
 
     @property
     def mcp_url(self) -> str:

@@ -275,7 +275,7 @@ async def test_a_client_that_does_not_read_is_cut_off(start_site: StartSite, is_
         await site.gate.ended.wait()
         await until(lambda: not len(site.services.in_flight))
         assert site.gate.outcomes == (["cancelled"] if is_stateless else ["finished"])
-        assert site.server._endpoint._handshake._events.size <= 1 << 20
+        assert site.endpoint._handshake._events.size <= 1 << 20
     gc.collect()
 
 

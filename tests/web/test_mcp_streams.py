@@ -187,7 +187,7 @@ async def test_a_client_that_leaves_its_stream_leaves_nothing_behind(site: Site)
             await begin(connection, request, mark)
         await until(lambda: not len(site.services.in_flight))
         await site.call(token, None, method="DELETE", Mcp_Session_Id=session)
-        await until(lambda: not len(site.server._endpoint._hub))
+        await until(lambda: not len(site.endpoint._hub))
     gc.collect()
 
 
@@ -217,7 +217,7 @@ async def test_a_stream_ends_with_its_token(start_site: StartSite, end: str, is_
         connection.send(build_request("GET /healthz", site.port))
         assert (await connection.read_answer()).body == b"ok"
     # A session's stream waits for its person's next token.
-    assert len(site.server._endpoint._hub) == (0 if is_stateless else 1)
+    assert len(site.endpoint._hub) == (0 if is_stateless else 1)
 
 
 @pytest.mark.gen_test

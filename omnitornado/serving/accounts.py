@@ -1,0 +1,45 @@
+"""People and preset clients, from the configuration and from a program's arguments."""
+
+import re
+import secrets
+from typing import Any
+
+from omnitornado.config import ClientSettings, Config, ConfigError
+from omnitornado.oauth.client import OAuthClient, build_preset
+from omnitornado.oauth.redirect_uri import parse_redirect_uri
+
+
+def check_clients(config: Config) -> None:
+    """Raises: ConfigError for a preset client's redirect URI that no authorization request could use."""
+    for client in config.clients:
+        for uri in client.redirect_uris:
+            try:
+                parse_redirect_uri(uri)
+            except ValueError as error:
+                reason = f"redirect_uris of {client.client_id}: {uri!r} {error}"
+                raise ConfigError(reason, source=config.source, key="[[clients]]") from None
+
+
+def build_client_table(name: str) -> dict[str, Any]:
+    """A preset client for a program that names none. Its id stays, its secret is this run's."""
+    label = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "omnitornado"
+    return {"client_id": f"{label}-client", "client_secret": secrets.token_urlsafe(32), "client_name": name}
+
+
+def build_user_table(username: str, password: str) -> dict[str, str]:
+    """`password` may be a bcrypt hash."""
+    is_hash = re.fullmatch(r"\$2[aby]\$\d\d\$.{53}", password) is not None
+    return {"username": username, "password_hash" if is_hash else "password": password}
+
+
+def build_oauth_client(client: ClientSettings) -> OAuthClient:
+    return build_preset(
+        client_id=client.client_id,
+        client_secret=client.client_secret,
+        client_name=client.client_name,
+        redirect_uris=client.redirect_uris,
+        token_endpoint_auth_method=None if client.either_secret_method else client.token_endpoint_auth_method,
+        grant_types=client.grant_types,
+        client_uri=client.client_uri,
+        scope=client.scope,
+    )

@@ -1,0 +1,119 @@
+"""What stands at a protected path of the server, and `[mcp] app`, which is one such thing."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from tornado.routing import URLSpec
+
+from omnitornado.app import build_mcp_route
+from omnitornado.config import McpSettings
+from omnitornado.mcp.endpoint import Endpoint, EndpointStore
+from omnitornado.mcp.event_buffer import Bounds
+from omnitornado.mcp.event_log import EventLogLimits
+from omnitornado.mcp.limits import Limits
+from omnitornado.mcp.server import MCPServer
+from omnitornado.oauth.resource import ProtectedResource
+from omnitornado.web.mcp import McpService
+from omnitornado.web.services import ScopeTool, Services
+
+
+class Mount(Protocol):
+    """An MCP server behind the login, at its own path. `open` comes first, and `close` last."""
+
+    @property
+    def path(self) -> str:
+        """Of the URL."""
+
+    @property
+    def name(self) -> str:
+        """As pages show it."""
+
+    @property
+    def scope(self) -> str:
+        """What every request to it needs."""
+
+    def describe_scopes(self) -> dict[str, str]:
+        """The scopes that mean something here, in words."""
+
+    def find_tools(self, scope: str) -> Sequence[ScopeTool]:
+        """What stands behind a scope, for the consent page."""
+
+    async def open(self, store: EndpointStore) -> None:
+        """Begin, on the running loop. Raises: ConfigError for what can't be served."""
+
+    def build_spec(self, resource: ProtectedResource, services: Services) -> URLSpec:
+        """The line for Tornado's table. Only after `open`."""
+
+    async def end_streams(self) -> None:
+        """Take no new request, and end every stream well. Calls in flight go on, until `close`."""
+
+    async def close(self) -> None:
+        """End. Calls still in flight are answered that the server stops."""
+
+
+class McpMount:
+    """`[mcp]`: an `MCPServer` of our own."""
+
+    def __init__(self, server: MCPServer, settings: McpSettings, clock: Callable[[], float]) -> None:
+        self.path, self.name, self.scope = settings.path, settings.name, settings.scope
+        self._server = server
+        self._settings = settings
+        self._clock = clock
+
+    def describe_scopes(self) -> dict[str, str]:
+        """The endpoint's scope, and those that single tools, resources and prompts need."""
+        scopes = {self.scope: f"Use {self.name}"}
+        for offered in self._server.list_offered():
+            for scope in sorted(offered.scopes):
+                scopes.setdefault(scope, f"Use what {self.name} keeps behind {scope}")
+        return scopes
+
+    def find_tools(self, scope: str) -> list[ScopeTool]:
+        """The tools behind a scope: those that name it, and for the endpoint's own scope those that name
+        none.
+        """
+        return [
+            ScopeTool(tool.name, tool.title or "", tool.description)
+            for tool in self._endpoint.list_tools_by_scope()
+            if scope in tool.scopes or (not tool.scopes and scope == self.scope)
+        ]
+
+    async def open(self, store: EndpointStore) -> None:
+        settings = self._settings
+        self._endpoint = Endpoint(
+            self._server,
+            path=self.path,
+            sessions=store,
+            tool_timeout=settings.tool_timeout,
+            tool_threads=settings.tool_threads,
+            limits=_build_limits(settings),
+            clock=self._clock,
+        )
+
+    def build_spec(self, resource: ProtectedResource, services: Services) -> URLSpec:
+        settings = self._settings
+        service = McpService(
+            endpoint=self._endpoint,
+            resource=resource,
+            max_body=settings.max_body,
+            keep_alive=settings.keep_alive,
+            write_timeout=settings.write_timeout,
+        )
+        route = build_mcp_route(self.path)
+        return URLSpec(route.path, route.handler, {"services": services, "mcp": service})
+
+    async def end_streams(self) -> None:
+        await self._endpoint.end_streams()
+
+    async def close(self) -> None:
+        await self._endpoint.close()
+
+
+def _build_limits(mcp: McpSettings) -> Limits:
+    return Limits(
+        calls_per_person=mcp.calls_per_person,
+        streams_per_person=mcp.streams_per_person,
+        nesting=mcp.max_nesting,
+        answer_timeout=mcp.answer_timeout,
+        event_log=EventLogLimits(session=Bounds(bytes=mcp.stream_buffer), retention=mcp.stream_retention),
+    )

@@ -1,0 +1,164 @@
+"""What every endpoint behind the login does before its own work: Host and Origin, the bearer token, the
+challenge, and errors in the form of JSON-RPC.
+
+Implements: RFC 6750 §2.1 and §3, RFC 9728 §5.1, MCP 2026-07-28 basic/transports/streamable-http (Security &
+Endpoint) and MCP 2025-11-25 basic/transports.
+"""
+
+import logging
+from dataclasses import dataclass
+from http.client import responses
+from typing import Any
+
+from tornado.web import HTTPError, stream_request_body
+
+from omnitornado.mcp.jsonrpc import INTERNAL_ERROR, INVALID_REQUEST
+from omnitornado.mcp.principal import Principal
+from omnitornado.oauth.bearer import Bearer, BearerError, build_challenge, check_bearer
+from omnitornado.oauth.resource import ProtectedResource
+from omnitornado.store.transitions import StoreUnavailable
+from omnitornado.web.base import find_detail
+from omnitornado.web.event_stream import EventStreamHandler
+from omnitornado.web.services import Services
+
+AUTHENTICATED = ("POST", "GET", "HEAD", "DELETE")
+"""A preflight carries no token, and what else there is answers 405."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protection:
+    """How one protected endpoint is kept. `max_body` in bytes; `keep_alive`, between two signs of life of a
+    stream, and `write_timeout`, for a client to read, in seconds.
+    """
+
+    resource: ProtectedResource
+    max_body: int
+    keep_alive: float = 15.0
+    write_timeout: float = 30.0
+
+
+@stream_request_body
+class ProtectedHandler(EventStreamHandler):
+    """A handler behind the login. In its methods `bearer` and `principal` say who calls."""
+
+    event = "mcp"
+
+    def initialize(self, services: Services, protection: Protection) -> None:  # type: ignore[override]
+        super().initialize(services)
+        self.resource = protection.resource
+        self.max_body = protection.max_body
+        self.keep_alive = protection.keep_alive
+        self.write_timeout = protection.write_timeout
+        self._bearer: Bearer | None = None
+        self.initialize_stream()
+
+    def check_request(self) -> None:
+        super().check_request()
+        origin = self.request.headers.get("Origin")
+        if origin is not None and not self.is_allowed_origin(origin):
+            # streamable-http, Security & Endpoint: a page elsewhere must not reach a local server.
+            raise HTTPError(403, "Origin is not allowed")
+
+    async def prepare(self) -> None:
+        """Authenticate before the body comes: nothing is kept of what a stranger sends."""
+        super().prepare()
+        if self._refusal is None and self.request.method in AUTHENTICATED:
+            try:
+                self._bearer = await self.authenticate()
+            except (BearerError, StoreUnavailable) as error:
+                self.refuse(error)
+
+    async def head(self) -> None:  # type: ignore[override]
+        """Gemini CLI reads the challenge off a HEAD; with a good token there is nothing to say."""
+        self.clear_header("Content-Type")
+
+    @property
+    def bearer(self) -> Bearer:
+        """What the token says. Only after `prepare`."""
+        assert self._bearer is not None  # noqa: S101 - for the type checker: the method would not run
+        return self._bearer
+
+    @property
+    def principal(self) -> Principal:
+        """Who calls. Only after `prepare`."""
+        return _build_principal(self.bearer)
+
+    async def authenticate(self) -> Bearer:
+        """Raises: BearerError, which becomes the challenge; StoreUnavailable."""
+        values = self.request.headers.get_list("Authorization")
+        if len(values) > 1:
+            raise BearerError(
+                code="invalid_request",
+                description="more than one Authorization header",
+                reason="token_two_headers",
+            )
+        now = self.now
+        bearer = await check_bearer(
+            values[0] if values else None,
+            self.resource,
+            self.services.store,
+            self.services.people,
+            now=now,
+        )
+        await self.services.store.touch_grant(bearer.grant_id, now=now)
+        return bearer
+
+    async def is_still_authenticated(self) -> bool:
+        """Whether the token of a stream without an end is still good."""
+        try:
+            await self.authenticate()
+        except BearerError as error:
+            self.log("mcp.stream_ended", reason=error.reason)
+            return False
+        return True
+
+    def build_challenge(self, error: BearerError) -> str:
+        """The WWW-Authenticate header for this endpoint."""
+        return build_challenge(error, self.resource, issuer=self.issuer)
+
+    def end(self) -> None:
+        """Finish the answer as it is."""
+        if not self._finished:
+            self.finish()
+
+    # Errors
+
+    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
+        """A stream that has begun can only end."""
+        if not self.is_streaming:
+            super().send_error(status_code, **kwargs)
+        else:
+            self.end()
+
+    def write_failure(self, status: int, error: BaseException | None) -> None:
+        """A JSON-RPC error of no request, with the challenge where a token is what is missing."""
+        message = responses.get(status, "Error")
+        if isinstance(error, BearerError):
+            message = error.description
+            self.set_header("WWW-Authenticate", self.build_challenge(error))
+        elif status == 503:
+            message = "Temporarily unavailable"
+        elif status >= 500:
+            message = f"Internal error, reference {self.request_id}"
+        else:
+            message = find_detail(error) or message
+        code = INTERNAL_ERROR if status >= 500 else INVALID_REQUEST
+        failure = {"code": code, "message": message}
+        self.write_json({"jsonrpc": "2.0", "id": None, "error": failure}, status=status)
+        self.finish()
+
+    def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
+        if isinstance(value, BearerError) and value.code is None:
+            # Every client's first request comes without a token: that is how it finds the way.
+            self.log("mcp.challenged", level=logging.DEBUG, reason=value.reason)
+        else:
+            super().log_exception(typ, value, tb)
+
+
+def _build_principal(bearer: Bearer) -> Principal:
+    return Principal(
+        username=bearer.username,
+        client_id=bearer.client_id,
+        client_name=bearer.client_name,
+        scopes=frozenset(bearer.scope),
+    )
