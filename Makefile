@@ -28,7 +28,7 @@ unit: $(VENV)/dev.stamp $(TYPESCRIPT)/$(MODULES) $(CONFORMANCE)/$(MODULES) brows
 
 # The official MCP conformance suite alone; `make test` runs it as well.
 conformance: $(VENV)/dev.stamp $(CONFORMANCE)/$(MODULES)
-	$(BIN)/python -m pytest tests/flows/test_conformance.py
+	$(BIN)/python -m pytest tests/flows/test_conformance*.py
 
 # The official TypeScript clients and the conformance suite; Node.js comes with the development extras.
 $(TYPESCRIPT)/$(MODULES) $(CONFORMANCE)/$(MODULES): %/$(MODULES): %/package-lock.json | $(VENV)/dev.stamp

@@ -7,11 +7,11 @@ and `fresh` write the documentation and a new file from the same declarations.
 from omnitornado.config.accounts import ClientSettings, UserSettings
 from omnitornado.config.addresses import RESERVED_SEGMENTS, is_loopback_host
 from omnitornado.config.build import build_config, build_key_error, load_config
+from omnitornado.config.endpoint import McpSettings
 from omnitornado.config.errors import ConfigError
 from omnitornado.config.sections import SECTIONS, Config, Overrides
 from omnitornado.config.settings import (
     LoginSettings,
-    McpSettings,
     RegistrationSettings,
     ServerSettings,
     StoreSettings,

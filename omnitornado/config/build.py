@@ -15,13 +15,13 @@ from omnitornado.config.checks import (
     find_duplicate,
     is_on_loopback,
 )
+from omnitornado.config.endpoint import McpSettings
 from omnitornado.config.errors import ConfigError, KeyPath, MismatchError, Origin
 from omnitornado.config.keys import REQUIRED, Key, Section, Settings
 from omnitornado.config.kinds import name_type
 from omnitornado.config.sections import SECTIONS, Config, Overrides
 from omnitornado.config.settings import (
     LoginSettings,
-    McpSettings,
     RegistrationSettings,
     ServerSettings,
     StoreSettings,

@@ -5,10 +5,10 @@ from pathlib import Path
 import msgspec
 
 from omnitornado.config.accounts import PASSWORD_KEY, ClientSettings, UserSettings
+from omnitornado.config.endpoint import McpSettings
 from omnitornado.config.keys import Section
 from omnitornado.config.settings import (
     LoginSettings,
-    McpSettings,
     RegistrationSettings,
     ServerSettings,
     StoreSettings,

@@ -4,20 +4,15 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from omnitornado.config.addresses import HOST, MCP_PATH, NETWORK, ORIGIN, PUBLIC_URL
+from omnitornado.config.addresses import HOST, NETWORK, ORIGIN, PUBLIC_URL
 from omnitornado.config.keys import Key, Settings
 from omnitornado.config.kinds import (
-    APP,
     BOOLEAN,
     PATH,
-    SCOPE,
-    SIZE,
     array,
     choice,
     duration,
-    duration_or_off,
     integer,
-    text,
 )
 
 
@@ -203,119 +198,5 @@ class LoginSettings(Settings, frozen=True):
             kind=integer(1, 64),
             default=2,
             help="How many passwords are checked at the same time; each check keeps a processor core busy.",
-        ),
-    ]
-
-
-class McpSettings(Settings, frozen=True):
-    """`[mcp]`"""
-
-    path: Annotated[
-        str,
-        Key(kind=MCP_PATH, default="/mcp", help="Where the MCP endpoint stands under the server's address."),
-    ]
-    name: Annotated[
-        str,
-        Key(
-            kind=text("a name", shortest=1),
-            default="omnitornado",
-            help="The server's name, as clients show it.",
-        ),
-    ]
-    app: Annotated[
-        str,
-        Key(
-            kind=APP,
-            default="",
-            help='The Python object that holds the tools, as "module:object"; importable from this file\'s '
-            "folder. Empty: no tools.",
-        ),
-    ]
-    scope: Annotated[
-        str, Key(kind=SCOPE, default="mcp", help="The scope that a token needs to use the endpoint.")
-    ]
-    max_body: Annotated[
-        int, Key(kind=SIZE, default="4MiB", help="The largest request body that the endpoint takes.")
-    ]
-    tool_timeout: Annotated[
-        float | None,
-        Key(
-            kind=duration_or_off(),
-            default="60s",
-            help='How long a tool may run before its call fails; 0 or "off" for no limit.',
-        ),
-    ]
-    tool_threads: Annotated[
-        int,
-        Key(
-            kind=integer(1, 1024),
-            default=8,
-            help="How many plain (not async) tool functions run at the same time; further calls wait.",
-        ),
-    ]
-    keep_alive: Annotated[
-        float,
-        Key(
-            kind=duration(),
-            default="15s",
-            help="How often a silent stream gets a comment, so that proxies don't cut it.",
-        ),
-    ]
-    write_timeout: Annotated[
-        float,
-        Key(
-            kind=duration(),
-            default="30s",
-            help="How long a client has to read the next 64 KiB of an answer before its connection is cut.",
-        ),
-    ]
-    answer_timeout: Annotated[
-        float,
-        Key(
-            kind=duration(),
-            default="10m",
-            help="How long a client, and the person at it, may take to answer a question of a tool's. "
-            "The tool's own time stands still meanwhile.",
-        ),
-    ]
-    calls_per_person: Annotated[
-        int,
-        Key(
-            kind=integer(1, 1_000_000),
-            default=64,
-            help="How many requests of one person are worked on at a time; beyond it the answer is 429.",
-        ),
-    ]
-    streams_per_person: Annotated[
-        int,
-        Key(
-            kind=integer(1, 1_000_000),
-            default=64,
-            help="How many streams without an end one person may have open; beyond it the answer is 429.",
-        ),
-    ]
-    max_nesting: Annotated[
-        int,
-        Key(
-            kind=integer(8, 500),
-            default=100,
-            help="How many levels of objects and lists a message may have.",
-        ),
-    ]
-    stream_buffer: Annotated[
-        int,
-        Key(
-            kind=SIZE,
-            default="1MiB",
-            help="How much of its streams a session keeps for a client that reads slowly, or has lost its "
-            "connection and comes back. Beyond it the oldest notifications are dropped.",
-        ),
-    ]
-    stream_retention: Annotated[
-        float,
-        Key(
-            kind=duration(),
-            default="5m",
-            help="How long a session's stream is kept for a client that has lost its connection to it.",
         ),
     ]

@@ -1,6 +1,7 @@
 """What a native client listens with for its callback (RFC 8252 §7.3): a tiny server on a free port."""
 
 import queue
+import socket
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from types import TracebackType
@@ -55,3 +56,10 @@ class Callback:
     def is_quiet(self) -> bool:
         """Whether nobody has arrived beyond those that were waited for."""
         return self._arrived.empty()
+
+
+def find_free_port() -> int:
+    """A port of 127.0.0.1 that nobody had a moment ago, for a program that must be told one."""
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port: int = held.getsockname()[1]
+        return port
