@@ -20,8 +20,8 @@ What is promised, and its worst case:
   hits the very last frame alone can't be told from that. All other damage refuses to start.
 - One process has the files, under a lock; all are readable by their owner alone.
 
-A decision is made by `clients`, `codes`, `grants`, `keys` and `sessions`; each method here makes it count in
-one block with no `await` in it, and only then waits.
+A decision is made by `clients`, `codes`, `grants`, `keys`, `sessions` and `tasks`; each method here makes it
+count in one block with no `await` in it, and only then waits.
 """
 
 import time
@@ -31,7 +31,7 @@ from typing import TypeVar
 
 import msgspec
 
-from omnitornado.store import clients, codes, grants, keys, sessions
+from omnitornado.store import clients, codes, grants, keys, sessions, tasks
 from omnitornado.store.engine import Engine, StoreStats, open_engine
 from omnitornado.store.files import Files
 from omnitornado.store.journal import Durability
@@ -47,6 +47,7 @@ from omnitornado.store.records import (
     KnownAddress,
     McpSession,
     RedirectBinding,
+    Task,
 )
 from omnitornado.store.transitions import CodeOutcome, RefreshSuccessor, Rotation
 
@@ -257,6 +258,23 @@ class EmbeddedStore:
 
     async def find_or_create_key(self, name: str, fresh: bytes, *, now: float) -> bytes:
         return await self._commit(*keys.find_or_create_key(self._state, name, fresh, now))
+
+    async def start_task(self, task_hash: bytes, task: Task, *, now: float) -> bool:
+        return await self._commit(*tasks.start_task(self._state, self._limits, task_hash, task, now))
+
+    async def find_task(self, task_hash: bytes, *, now: float) -> Task | None:
+        task = self._state.tasks.find_living(task_hash, now)
+        await self._engine.settle(task_hash)
+        return task
+
+    async def end_task(
+        self, task_hash: bytes, *, status: str, cause: str, sealed: bytes, now: float
+    ) -> Task | None:
+        decision = tasks.end_task(self._state, task_hash, status=status, cause=cause, sealed=sealed, now=now)
+        return await self._commit(*decision)
+
+    async def interrupt_tasks(self, *, path: str, now: float) -> int:
+        return await self._commit(*tasks.interrupt_tasks(self._state, path, now))
 
     async def know_address(self, key: bytes, known: KnownAddress) -> None:
         await self._commit(None, sessions.know_address(self._state, self._limits, key, known, self._clock()))

@@ -11,7 +11,7 @@ TOUCH_GRANULARITY = 60.0
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """The caps. Over one, records past their time go first, then the oldest."""
+    """The caps. Over one, records past their time go first, then the oldest; tasks excepted."""
 
     unused_clients: int = 1000
     """Registered clients that never got a grant. Anyone may register, so the oldest of these go first; a
@@ -28,6 +28,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     consents_per_person: int = 1000
     """Remembered approvals; the oldest goes first."""
+
+    tasks_per_person: int = 1000
+    """Tasks whose time isn't up. A result is promised for its time, so none goes: one more is refused."""
+
+    task_bytes_per_person: int = 32 << 20
+    """Bytes of results that are kept for a person's tasks; with as many, one more task is refused. Those that
+    run already may still end above it."""
 
     known_addresses_per_person: int = 100
     """Addresses signed in from; the one that lapses first goes first."""

@@ -22,6 +22,7 @@ from omnitornado.store.records import (
     McpSession,
     Record,
     RedirectBinding,
+    Task,
 )
 
 K = TypeVar("K", str, bytes)
@@ -172,6 +173,7 @@ class State:
         self.mcp_sessions = Table("mcp_session", bytes, McpSession, ends=ends, group=person)
         self.addresses = Table("address", bytes, KnownAddress, ends=ends, group=person)
         self.keys = Table("key", str, Key)
+        self.tasks = Table("task", bytes, Task, ends=ends, group=person)
         self.tables: dict[str, Table[Any, Any]] = {
             table.name: table for table in vars(self).values() if isinstance(table, Table)
         }

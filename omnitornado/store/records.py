@@ -152,6 +152,33 @@ class Key(Record, frozen=True):
     created_at: float
 
 
+class Task(Record, frozen=True):
+    """A call that outlasts its request (the tasks extension, SEP-2663), keyed by the digest of its id.
+
+    What it came to is sealed under the id itself: who reads the files learns whose task it is and how it
+    stands, and nothing of its result.
+    """
+
+    username: str
+    client_id: str
+    path: str
+    """The MCP endpoint's path it was started at."""
+    tool: str
+    scopes: tuple[str, ...]
+    """What the tool asked for when the task was started: reading the result needs it, too."""
+    status: str
+    """`working`, `completed`, `failed` or `cancelled`. It changes once."""
+    created_at: float
+    updated_at: float
+    expires_at: float
+    poll_interval: float
+    """Seconds between two looks that the client was told."""
+    cause: str = ""
+    """Why it ended, where that was not the tool's doing: `interrupted`, `cancelled`, `revoked`."""
+    sealed: bytes = b""
+    """The result or the error."""
+
+
 class KnownAddress(Record, frozen=True):
     """An address from which a person has signed in before, keyed by a digest of both."""
 

@@ -23,6 +23,7 @@ from omnitornado.store.records import (
     KnownAddress,
     McpSession,
     RedirectBinding,
+    Task,
 )
 
 
@@ -171,6 +172,23 @@ class Store(Protocol):
     # Keys of the server's own
     async def find_or_create_key(self, name: str, fresh: bytes, *, now: float) -> bytes:
         """The key of this name. `fresh`, random bytes, becomes it where there is none yet."""
+
+    # Tasks (SEP-2663)
+    async def start_task(self, task_hash: bytes, task: Task, *, now: float) -> bool:
+        """Keep a new task. False, with nothing changed, where the person has as many as may be kept, or as
+        many bytes of results."""
+
+    async def find_task(self, task_hash: bytes, *, now: float) -> Task | None: ...
+
+    async def end_task(
+        self, task_hash: bytes, *, status: str, cause: str, sealed: bytes, now: float
+    ) -> Task | None:
+        """End a task that works, with what it came to. The first end counts: gives the task as it stands
+        now, or None when it is unknown or past its time."""
+
+    async def interrupt_tasks(self, *, path: str, now: float) -> int:
+        """Nobody works on the tasks of an endpoint any more: those that have not ended have failed, with the
+        cause `interrupted`. Gives how many."""
 
     # Addresses a person has signed in from
     async def know_address(self, key: bytes, known: KnownAddress) -> None: ...

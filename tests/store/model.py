@@ -20,6 +20,7 @@ from omnitornado.store.records import (
     KnownAddress,
     McpSession,
     RedirectBinding,
+    Task,
 )
 from omnitornado.store.transitions import CodeOutcome, RefreshOutcome, RefreshSuccessor, Rotation
 
@@ -42,6 +43,7 @@ class Model:
         self.sessions: dict[bytes, BrowserSession] = {}
         self.mcp_sessions: dict[bytes, McpSession] = {}
         self.addresses: dict[bytes, KnownAddress] = {}
+        self.tasks: dict[bytes, Task] = {}
 
     @staticmethod
     def _forget(records: dict[Any, Any], now: float) -> None:
@@ -269,3 +271,35 @@ class Model:
     def is_known_address(self, key: bytes, *, now: float) -> bool:
         self._forget(self.addresses, now)
         return key in self.addresses
+
+    def start_task(self, task_hash: bytes, task: Task, *, now: float) -> bool:
+        self._forget(self.tasks, now)
+        mine = [one for one in self.tasks.values() if one.username == task.username]
+        kept = sum(len(one.sealed) for one in mine)
+        if len(mine) >= self.limits.tasks_per_person or kept >= self.limits.task_bytes_per_person:
+            return False
+        self.tasks[task_hash] = task
+        return True
+
+    def find_task(self, task_hash: bytes, *, now: float) -> Task | None:
+        self._forget(self.tasks, now)
+        return self.tasks.get(task_hash)
+
+    def end_task(
+        self, task_hash: bytes, *, status: str, cause: str, sealed: bytes, now: float
+    ) -> Task | None:
+        task = self.find_task(task_hash, now=now)
+        if task is not None and task.status == "working":
+            task = change(task, status=status, cause=cause, sealed=sealed, updated_at=now)
+            self.tasks[task_hash] = task
+        return task
+
+    def interrupt_tasks(self, *, path: str, now: float) -> int:
+        self._forget(self.tasks, now)
+        ended = {
+            key: change(task, status="failed", cause="interrupted", updated_at=now)
+            for key, task in self.tasks.items()
+            if task.status == "working" and task.path == path
+        }
+        self.tasks |= ended
+        return len(ended)

@@ -18,6 +18,7 @@ from omnitornado.store.records import (
     KnownAddress,
     McpSession,
     RedirectBinding,
+    Task,
 )
 from omnitornado.store.transitions import RefreshSuccessor
 
@@ -135,6 +136,22 @@ def build_mcp_session(**changed: Any) -> McpSession:
         "expires_at": START + 3600,
     }
     return McpSession(**members | changed)
+
+
+def build_task(**changed: Any) -> Task:
+    members: dict[str, Any] = {
+        "username": "ada",
+        "client_id": "client-1",
+        "path": "/mcp",
+        "tool": "report",
+        "scopes": ("reports",),
+        "status": "working",
+        "created_at": START,
+        "updated_at": START,
+        "expires_at": START + 3600,
+        "poll_interval": 1.0,
+    }
+    return Task(**members | changed)
 
 
 def build_address(**changed: Any) -> KnownAddress:

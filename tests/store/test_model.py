@@ -28,6 +28,7 @@ from .samples import (
     build_mcp_session,
     build_session,
     build_successor,
+    build_task,
     copy_files,
     digest,
 )
@@ -57,6 +58,10 @@ METHODS = (
     "find_mcp_session",
     "close_mcp_session",
     "know_address",
+    "start_task",
+    "start_task",
+    "end_task",
+    "interrupt_tasks",
 )
 AROUND = ("wait", "wait", "sweep", "snapshot", "stop", "kill")
 
@@ -130,6 +135,23 @@ def _build_call(step: Step, now: float) -> tuple[tuple[Any, ...], dict[str, Any]
             (key, build_address(username=person, expires_at=now + 90 * (variant + 1))),
             {},
         ),
+        "start_task": lambda: (
+            (
+                key,
+                build_task(
+                    username=person,
+                    path=f"/{variant % 2}",
+                    created_at=now,
+                    expires_at=now + 80 * (variant + 1),
+                ),
+            ),
+            {"now": now},
+        ),
+        "end_task": lambda: (
+            (key,),
+            {"status": "completed", "cause": "", "sealed": b"x" * 5 * variant, "now": now},
+        ),
+        "interrupt_tasks": lambda: ((), {"path": f"/{variant % 2}", "now": now}),
     }
     args, members = build[method]()
     return args, members
@@ -147,6 +169,7 @@ def _build_questions(now: float) -> list[tuple[str, tuple[Any, ...], dict[str, A
             ("find_grant", (build_grant(f"g{index}").grant_id,), at),
             ("find_session", (key,), at),
             ("is_known_address", (key,), at),
+            ("find_task", (key,), at),
             *(("find_access", (digest(f"t{index}{variant}"),), at) for variant in range(6)),
         ]
         for person in PEOPLE:
