@@ -6,8 +6,9 @@ What is promised, and its worst case:
   of the process, of the system or of the power loses nothing that was answered. Many callers share one fsync.
 - `durability = "interval"`: methods return at once. A crash of any kind loses up to the last second (half a
   second of waiting, and the fsync), more only where the disk itself is slower than that.
-- Never waited for, in both: that a grant was used (`touch_grant`) and that an MCP session lives on
-  (`find_mcp_session`). A crash loses up to the last second of these.
+- Never waited for, in both: that a grant was used (`touch_grant`), that an MCP session lives on
+  (`find_mcp_session`), and a use that asks not to be (`use_once`). A crash loses up to the last second of
+  these.
 - A transition is whole on the disk or not at all.
 - Reads wait only where the record asked for has a change that isn't on the disk yet. `find_access` gives a
   token without waiting: what it knows of it was on the disk before anyone could hold it.
@@ -20,8 +21,8 @@ What is promised, and its worst case:
   hits the very last frame alone can't be told from that. All other damage refuses to start.
 - One process has the files, under a lock; all are readable by their owner alone.
 
-A decision is made by `clients`, `codes`, `grants`, `keys`, `sessions` and `tasks`; each method here makes it
-count in one block with no `await` in it, and only then waits.
+A decision is made by `clients`, `codes`, `grants` and their neighbours; each method here makes it count in
+one block with no `await` in it, and only then waits.
 """
 
 import time
@@ -31,7 +32,7 @@ from typing import TypeVar
 
 import msgspec
 
-from omnitornado.store import clients, codes, grants, keys, sessions, tasks
+from omnitornado.store import clients, codes, grants, keys, sessions, single_use, tasks
 from omnitornado.store.engine import Engine, StoreStats, open_engine
 from omnitornado.store.files import Files
 from omnitornado.store.journal import Durability
@@ -48,8 +49,9 @@ from omnitornado.store.records import (
     McpSession,
     RedirectBinding,
     Task,
+    UsedValue,
 )
-from omnitornado.store.transitions import CodeOutcome, RefreshSuccessor, Rotation
+from omnitornado.store.transitions import CodeOutcome, RefreshSuccessor, Rotation, UseOutcome
 
 T = TypeVar("T")
 
@@ -275,6 +277,18 @@ class EmbeddedStore:
 
     async def interrupt_tasks(self, *, path: str, now: float) -> int:
         return await self._commit(*tasks.interrupt_tasks(self._state, path, now))
+
+    async def use_once(
+        self, purpose: str, party: str, value: str, *, expires_at: float, now: float, wait: bool = True
+    ) -> UseOutcome:
+        key = single_use.build_use_key(purpose, party, value)
+        used = UsedValue(single_use.build_party(purpose, party), expires_at)
+        outcome, changes = single_use.use_once(self._state, self._limits, key, used, now)
+        if wait:
+            return await self._commit(outcome, changes)
+        self._engine.journal.check()  # what can't be remembered must not be used
+        self._engine.note(changes)
+        return outcome
 
     async def know_address(self, key: bytes, known: KnownAddress) -> None:
         await self._commit(None, sessions.know_address(self._state, self._limits, key, known, self._clock()))

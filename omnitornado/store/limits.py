@@ -38,3 +38,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     known_addresses_per_person: int = 100
     """Addresses signed in from; the one that lapses first goes first."""
+
+    used_values_per_party: int = 10_000
+    """Living values that are good once and have been used. Over it the next one is refused: none of these may
+    be forgotten early, or it could be used again."""
+
+    used_values: int = 500_000
+    """The same for all parties together; some 200 bytes each."""

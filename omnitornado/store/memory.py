@@ -23,6 +23,7 @@ from omnitornado.store.records import (
     Record,
     RedirectBinding,
     Task,
+    UsedValue,
 )
 
 K = TypeVar("K", str, bytes)
@@ -174,6 +175,7 @@ class State:
         self.addresses = Table("address", bytes, KnownAddress, ends=ends, group=person)
         self.keys = Table("key", str, Key)
         self.tasks = Table("task", bytes, Task, ends=ends, group=person)
+        self.used = Table("used", bytes, UsedValue, ends=ends, group=attrgetter("party"))
         self.tables: dict[str, Table[Any, Any]] = {
             table.name: table for table in vars(self).values() if isinstance(table, Table)
         }

@@ -184,3 +184,12 @@ class KnownAddress(Record, frozen=True):
 
     username: str
     expires_at: float
+
+
+class UsedValue(Record, frozen=True):
+    """A value that was good once and has been used, keyed by `build_use_key(...)`."""
+
+    party: str
+    """Whose it was, as a digest: what one party may fill is bounded."""
+    expires_at: float
+    """Nobody takes the value from here on, used or not."""

@@ -53,6 +53,17 @@ class RefreshOutcome(enum.Enum):
     """No such grant, expired, or another client's: nothing changed."""
 
 
+class UseOutcome(enum.Enum):
+    """What `use_once` did."""
+
+    FIRST = "first"
+    REPLAYED = "replayed"
+    """The value has been used before: nothing changed."""
+    FULL = "full"
+    """Too many living values are kept, of this party or of all: nothing changed, and nothing is known of this
+    one. To forget another in its place would let that one be used again."""
+
+
 class Rotation(msgspec.Struct, frozen=True):
     """The answer of `rotate_refresh`: the outcome and the grant as it stands after it (None when MISSING)."""
 
@@ -189,6 +200,17 @@ class Store(Protocol):
     async def interrupt_tasks(self, *, path: str, now: float) -> int:
         """Nobody works on the tasks of an endpoint any more: those that have not ended have failed, with the
         cause `interrupted`. Gives how many."""
+
+    # Values that are good once: the `jti` of an assertion (RFC 7523 §3) or of a proof (RFC 9449 §11.1)
+    async def use_once(
+        self, purpose: str, party: str, value: str, *, expires_at: float, now: float, wait: bool = True
+    ) -> UseOutcome:
+        """Use a value up. It is the same value where `purpose`, `party` (who made it: a client's or an
+        issuer's name) and `value` are the same.
+
+        `expires_at`: until when the caller would take the value; it is remembered until then. `wait`: False
+        where an fsync for each use would cost too much; a crash then forgets the uses of its last second.
+        """
 
     # Addresses a person has signed in from
     async def know_address(self, key: bytes, known: KnownAddress) -> None: ...

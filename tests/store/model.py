@@ -22,7 +22,13 @@ from omnitornado.store.records import (
     RedirectBinding,
     Task,
 )
-from omnitornado.store.transitions import CodeOutcome, RefreshOutcome, RefreshSuccessor, Rotation
+from omnitornado.store.transitions import (
+    CodeOutcome,
+    RefreshOutcome,
+    RefreshSuccessor,
+    Rotation,
+    UseOutcome,
+)
 
 T = TypeVar("T")
 change = msgspec.structs.replace
@@ -44,6 +50,7 @@ class Model:
         self.mcp_sessions: dict[bytes, McpSession] = {}
         self.addresses: dict[bytes, KnownAddress] = {}
         self.tasks: dict[bytes, Task] = {}
+        self.used: dict[tuple[str, str, str], float] = {}
 
     @staticmethod
     def _forget(records: dict[Any, Any], now: float) -> None:
@@ -303,3 +310,15 @@ class Model:
         }
         self.tasks |= ended
         return len(ended)
+
+    def use_once(
+        self, purpose: str, party: str, value: str, *, expires_at: float, now: float, wait: bool = True
+    ) -> UseOutcome:
+        self.used = {key: end for key, end in self.used.items() if now < end}
+        if (purpose, party, value) in self.used:
+            return UseOutcome.REPLAYED
+        mine = [key for key in self.used if key[:2] == (purpose, party)]
+        if len(mine) >= self.limits.used_values_per_party:
+            return UseOutcome.FULL
+        self.used[purpose, party, value] = expires_at
+        return UseOutcome.FIRST

@@ -62,6 +62,8 @@ METHODS = (
     "start_task",
     "end_task",
     "interrupt_tasks",
+    "use_once",
+    "use_once",
 )
 AROUND = ("wait", "wait", "sweep", "snapshot", "stop", "kill")
 
@@ -152,6 +154,10 @@ def _build_call(step: Step, now: float) -> tuple[tuple[Any, ...], dict[str, Any]
             {"status": "completed", "cause": "", "sealed": b"x" * 5 * variant, "now": now},
         ),
         "interrupt_tasks": lambda: ((), {"path": f"/{variant % 2}", "now": now}),
+        "use_once": lambda: (
+            ("assertion", person, f"value {index}"),
+            {"expires_at": now + 60 * (variant + 1), "now": now, "wait": variant % 2 == 0},
+        ),
     }
     args, members = build[method]()
     return args, members

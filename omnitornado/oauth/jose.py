@@ -1,0 +1,284 @@
+"""Implements: RFC 7515 §5.2, RFC 7517 §4 and §5, RFC 7518 §3.1, RFC 7519 §7.2, RFC 7638, RFC 8037 §3.1, RFC
+8725 §3: JSON Web Tokens and the keys they are signed with, checked and never made.
+
+joserfc does the cryptography. It is loaded at first use and on a thread, so that a server starts without it
+and no request waits for another's. What it leaves open is decided here: asymmetric algorithms alone, a key's
+type has to fit the algorithm, no key is ever taken from where the token points to, and everything has a size.
+"""
+
+import asyncio
+import functools
+import math
+import types
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from omnitornado.base64url import decode
+
+KEY_TYPES: Final[Mapping[str, tuple[str, str | None]]] = {
+    "RS256": ("RSA", None),
+    "PS256": ("RSA", None),
+    "ES256": ("EC", "P-256"),
+    "ES384": ("EC", "P-384"),
+    "EdDSA": ("OKP", "Ed25519"),
+    "Ed25519": ("OKP", "Ed25519"),
+}
+"""The algorithms there are, each with the key type and the curve it needs (RFC 8725 §3.1 and §3.2: neither
+`none` nor anything with a shared secret). Ed25519 is what RFC 9864 calls EdDSA on that curve.
+"""
+
+MAX_TOKEN: Final = 16 * 1024
+"""Characters."""
+MAX_KEYS: Final = 32
+MAX_TRIED: Final = 8
+"""Keys that one signature is tried with, where the token does not say which."""
+MIN_RSA_BITS: Final = 2048
+MAX_RSA_BITS: Final = 8192
+MAX_RSA_EXPONENT: Final = 2**32
+"""A larger one makes checking slow, and nobody has one."""
+PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+MAX_INSTANT: Final = 253_402_300_800.0
+"""The year 10000."""
+
+
+class JoseError(Exception):
+    """A token or a key that is not to be believed. `str()` says why, and quotes neither."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class UnknownKeyError(JoseError):
+    """None of the keys is the one the token names: where they were fetched, a newer set may have it."""
+
+
+class PublicKey(msgspec.Struct, frozen=True):
+    """A public key (RFC 7517 §4), fit for at least one algorithm."""
+
+    jwk: Mapping[str, Any]
+    """As it was published, private members excepted: there are none."""
+    thumbprint: str
+    """RFC 7638, SHA-256, base64url: the key's name for DPoP (RFC 9449 §6.1)."""
+    native: Any
+    """joserfc's own."""
+
+    @property
+    def kid(self) -> str | None:
+        kid = self.jwk.get("kid")
+        return kid if isinstance(kid, str) else None
+
+    def fits(self, algorithm: str) -> bool:
+        """Whether the key may check a signature made with this algorithm (RFC 8725 §3.1)."""
+        named = self.jwk.get("alg", algorithm)
+        is_same = named == algorithm or {named, algorithm} == {"EdDSA", "Ed25519"}
+        return is_same and _is_kind(self.jwk, *KEY_TYPES[algorithm])
+
+
+class Token(msgspec.Struct, frozen=True):
+    """A token taken apart (RFC 7515 §7.1). Before `verify_token` nothing in it can be believed."""
+
+    header: dict[str, Any]
+    claims: dict[str, Any]
+    compact: str
+
+    @property
+    def algorithm(self) -> str:
+        return str(self.header["alg"])
+
+    @property
+    def kid(self) -> str | None:
+        kid = self.header.get("kid")
+        return kid if isinstance(kid, str) else None
+
+    @property
+    def typ(self) -> str:
+        """The header's `typ` in lower case and without `application/` (RFC 7515 §4.1.9); "" for none."""
+        typ = self.header.get("typ")
+        return typ.lower().removeprefix("application/") if isinstance(typ, str) else ""
+
+    @property
+    def signed(self) -> str:
+        """What the signature is over: for a token without a `jti`, what tells it from any other."""
+        return self.compact.rpartition(".")[0]
+
+
+def parse_token(compact: str, *, algorithms: Collection[str]) -> Token:
+    """Take a token apart, signed with one of `algorithms` as it says. Raises: JoseError."""
+    if len(compact) > MAX_TOKEN:
+        raise JoseError("it is too long")
+    parts = compact.split(".")
+    if len(parts) != 3:
+        raise JoseError("it is not a signed JSON Web Token")
+    header, claims = _parse_part(parts[0], "header"), _parse_part(parts[1], "payload")
+    algorithm = header.get("alg")
+    if not isinstance(algorithm, str) or algorithm not in algorithms or algorithm not in KEY_TYPES:
+        raise JoseError(f"its algorithm must be one of {', '.join(algorithms)}")
+    # RFC 7515 §4.1.11: what is critical must be understood, and no extension is. RFC 7797's is one of them.
+    if "crit" in header or "b64" in header:
+        raise JoseError("it names a critical extension")
+    return Token(header=header, claims=claims, compact=compact)
+
+
+def _parse_part(part: str, name: str) -> dict[str, Any]:
+    raw = decode(part)
+    try:
+        value = None if raw is None else msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise JoseError(f"its {name} is not a JSON object")
+    return value
+
+
+async def parse_key(jwk: object) -> PublicKey:
+    """One public key (RFC 7517 §4). Raises: JoseError."""
+    joserfc = await load()
+    return _parse_key(jwk, joserfc)
+
+
+async def parse_key_set(document: object) -> Sequence[PublicKey]:
+    """A key set (RFC 7517 §5): the keys in it that can be used; the others are left out, as it asks.
+
+    Raises: JoseError for what is no key set, for a private key, and for one without a usable key.
+    """
+    listed = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(listed, list):
+        raise JoseError("a key set is a JSON object with an array named keys")
+    if len(listed) > MAX_KEYS:
+        raise JoseError(f"a key set has {MAX_KEYS} keys at the most")
+    if any(isinstance(jwk, dict) and not PRIVATE_MEMBERS.isdisjoint(jwk) for jwk in listed):
+        raise JoseError("a key set to be published holds no private key and no secret")
+    joserfc = await load()
+    keys = [key for jwk in listed if (key := _find_key(jwk, joserfc)) is not None]
+    if not keys:
+        raise JoseError("no key in the set can be used")
+    return keys
+
+
+def _find_key(jwk: object, joserfc: types.ModuleType) -> PublicKey | None:
+    try:
+        return _parse_key(jwk, joserfc)
+    except JoseError:
+        return None
+
+
+def _parse_key(jwk: object, joserfc: types.ModuleType) -> PublicKey:
+    if not isinstance(jwk, dict) or not any(_is_kind(jwk, *kind) for kind in KEY_TYPES.values()):
+        raise JoseError("the key's type is not one that can be used")
+    if not PRIVATE_MEMBERS.isdisjoint(jwk):
+        raise JoseError("the key is not a public one")
+    operations = jwk.get("key_ops", ["verify"])
+    if jwk.get("use", "sig") != "sig" or not isinstance(operations, list) or "verify" not in operations:
+        raise JoseError("the key is not one for signatures")
+    if not isinstance(jwk.get("alg", ""), str):
+        raise JoseError("the key is malformed")
+    if jwk["kty"] == "RSA":
+        _check_rsa(jwk)
+    try:
+        # Without its `alg`, which has two spellings for one algorithm: `fits` holds the key to it.
+        native = joserfc.jwk.import_key({name: value for name, value in jwk.items() if name != "alg"})
+        native.public_key  # noqa: B018 - a point off the curve shows here at the latest
+        return PublicKey(jwk=jwk, thumbprint=native.thumbprint(), native=native)
+    except (joserfc.errors.JoseError, ValueError, TypeError, KeyError) as error:
+        raise JoseError("the key is malformed") from error
+
+
+def _is_kind(jwk: Mapping[str, Any], kind: str, curve: str | None) -> bool:
+    return jwk.get("kty") == kind and (curve is None or jwk.get("crv") == curve)
+
+
+def _check_rsa(jwk: Mapping[str, Any]) -> None:
+    """RFC 7518 §3.3: 2048 bits or more; and nothing that takes long to check."""
+    modulus, exponent = (
+        int.from_bytes(decode(jwk[name]) or b"", "big") if isinstance(jwk.get(name), str) else 0
+        for name in ("n", "e")
+    )
+    if not MIN_RSA_BITS <= modulus.bit_length() <= MAX_RSA_BITS:
+        raise JoseError(f"an RSA key has {MIN_RSA_BITS} to {MAX_RSA_BITS} bits")
+    if not 2 < exponent < MAX_RSA_EXPONENT:
+        raise JoseError("the RSA key's exponent is not one that can be used")
+
+
+async def verify_token(token: Token, keys: Sequence[PublicKey]) -> Token:
+    """The token, once its signature is known to be by one of `keys`.
+
+    A `kid` in the header chooses among them (RFC 7515 §4.1.4); a key without a name may be any. Raises:
+    UnknownKeyError, JoseError.
+    """
+    joserfc = await load()
+    fitting = [key for key in keys if key.fits(token.algorithm)]
+    if token.kid is not None:
+        fitting = [key for key in fitting if key.kid in (token.kid, None)]
+    if not fitting:
+        raise UnknownKeyError("none of the keys is the one that it names")
+    registry = _find_registry(token.algorithm)
+    for key in fitting[:MAX_TRIED]:
+        try:
+            joserfc.jws.deserialize_compact(token.compact, key.native, registry=registry)
+        except (joserfc.errors.JoseError, ValueError, TypeError, KeyError):
+            continue
+        return token
+    raise JoseError("its signature is wrong")
+
+
+def check_times(
+    claims: Mapping[str, Any], *, now: float, leeway: float, max_lifetime: float | None = None
+) -> float:
+    """The instant from which a token is no longer taken, `leeway` included (RFC 7519 §4.1.4 to §4.1.6).
+
+    `leeway` and `max_lifetime` in seconds; the latter bounds how far off the end may be, and so how long
+    what is good once must be remembered. Raises: JoseError.
+    """
+    ends_at = _parse_instant(claims, "exp")
+    if ends_at is None:
+        raise JoseError("exp is missing")
+    if now >= ends_at + leeway:
+        raise JoseError("it has expired")
+    if max_lifetime is not None and ends_at > now + max_lifetime + leeway:
+        raise JoseError(f"exp is more than {max_lifetime:.0f} s away")
+    for name in ("nbf", "iat"):
+        instant = _parse_instant(claims, name)
+        if instant is not None and instant > now + leeway:
+            raise JoseError(f"{name} is in the future")
+    return ends_at + leeway
+
+
+def _parse_instant(claims: Mapping[str, Any], name: str) -> float | None:
+    """A NumericDate (RFC 7519 §2). Raises: JoseError."""
+    value = claims.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_INSTANT:
+        raise JoseError(f"{name} must be a number of seconds")
+    return float(value) if math.isfinite(value) else None
+
+
+async def load() -> types.ModuleType:
+    """joserfc, loaded on a thread the first time: with OpenSSL's bindings it takes a tenth of a second."""
+    if _import.cache_info().currsize:
+        return _import()
+    return await asyncio.to_thread(_import)
+
+
+@functools.cache
+def _import() -> types.ModuleType:
+    import joserfc  # Not at the top: see `load`.
+    import joserfc.errors
+    import joserfc.jwk
+    import joserfc.jws
+
+    return joserfc
+
+
+@functools.cache
+def _find_registry(algorithm: str) -> Any:
+    """A registry of this one algorithm. A DPoP proof's header holds a whole key: more than 512 bytes."""
+    jws = _import().jws
+    registry = jws.JWSRegistry(algorithms=[algorithm], strict_check_header=False)
+    registry.max_header_length = registry.max_payload_length = MAX_TOKEN
+    # In place of its own, which warns of the name EdDSA (RFC 9864) each time.
+    registry.get_alg = {algorithm: jws.JWSRegistry.algorithms[algorithm]}.__getitem__
+    return registry
