@@ -24,6 +24,7 @@ from omnitornado.oauth.issuance import REFRESH_GRACE, TokenRules
 from omnitornado.oauth.login import SignIn, ValidateUser
 from omnitornado.oauth.people import People, Person
 from omnitornado.oauth.redirect_uri import LOOPBACK_HOSTS
+from omnitornado.oauth.registration import RegistrationRules
 from omnitornado.oauth.resource import DEFAULT_PORTS, ProtectedResource
 from omnitornado.oauth.scope import ScopePolicy
 from omnitornado.oauth.secrets import TokenBytes
@@ -39,7 +40,7 @@ from omnitornado.web.identity import Identity
 from omnitornado.web.login import LoginHandler, LogoutHandler
 from omnitornado.web.mcp import McpHandler
 from omnitornado.web.metadata import ResourceMetadataHandler, ServerMetadataHandler
-from omnitornado.web.register import RegisterHandler
+from omnitornado.web.register import ClientConfigurationHandler, RegisterHandler
 from omnitornado.web.revoke import RevokeHandler
 from omnitornado.web.services import ScopeTool, Services
 from omnitornado.web.token import TokenHandler
@@ -87,6 +88,7 @@ ROUTES: Final = (
     Route("/consent", ConsentHandler, "RFC 6749 §4.1.1", "/consent"),
     Route("/token", TokenHandler, "RFC 6749 §3.2, RFC 7636, RFC 8707", "/token"),
     Route("/register", RegisterHandler, "RFC 7591 §3", "/register"),
+    Route("/register/([^/]+)", ClientConfigurationHandler, "RFC 7592 §2", "/register/{client_id}"),
     Route("/revoke", RevokeHandler, "RFC 7009 §2", "/revoke"),
     Route("/login", LoginHandler, "RFC 6749 §3.1", "/login"),
     Route("/logout", LogoutHandler, "our choice", "/logout"),
@@ -151,6 +153,8 @@ class AuthorizationServer:
         session_lifetime: float = 12 * 3600.0,
         can_register: bool = True,
         registrations_per_minute: int = 60,
+        initial_token_hashes: Iterable[bytes] = (),
+        unused_client_lifetime: float | None = 30 * 86400.0,
         allowed_origins: Iterable[str] = (),
         trusted_proxies: Sequence[IPv4Network | IPv6Network] = (),
         bcrypt_threads: int = 2,
@@ -163,7 +167,9 @@ class AuthorizationServer:
         clients, from `build_preset`. name: what the pages call the server. store: an opened store, or the
         path of its files; None keeps everything in memory. scopes: each scope with what it allows, in words.
         Resources add theirs. default_scope: what a request that names no scope asks for; default: every scope
-        there is then. find_tools: the tools behind a scope, for the consent page.
+        there is then. initial_token_hashes: SHA-256 digests of tokens, one of which a client must send to
+        register; none: anyone may. unused_client_lifetime: how long a registration is kept that never got a
+        grant, None for ever. find_tools: the tools behind a scope, for the consent page.
 
         Lifetimes and `refresh_grace` are in seconds. Raises: StoreError.
         """
@@ -197,6 +203,12 @@ class AuthorizationServer:
             ),
             consents=ConsentRules(
                 store=opened, code_lifetime=authorization_code_lifetime, token_bytes=token_bytes
+            ),
+            registration=RegistrationRules(
+                store=opened,
+                unused_lifetime=unused_client_lifetime,
+                initial_token_hashes=tuple(initial_token_hashes),
+                token_bytes=token_bytes,
             ),
             templates=Loader(str(find_assets("templates")), autoescape="xhtml_escape"),
             can_register=can_register,

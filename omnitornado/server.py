@@ -216,6 +216,8 @@ class Server:
             session_lifetime=config.login.session_lifetime,
             can_register=config.registration.enabled,
             registrations_per_minute=config.registration.rate_per_minute,
+            initial_token_hashes=config.registration.initial_access_tokens,
+            unused_client_lifetime=config.registration.unused_lifetime,
             allowed_origins=config.server.allowed_origins,
             trusted_proxies=config.server.trusted_proxies,
             bcrypt_threads=config.login.bcrypt_threads,

@@ -1,6 +1,7 @@
 """Every key of the configuration: what it takes, what it refuses, and what it is when left out."""
 
 import datetime
+import hashlib
 import ipaddress
 import typing
 from pathlib import Path
@@ -81,6 +82,12 @@ VALID: dict[tuple[str, str], list[tuple[object, object]]] = {
     ("store", "snapshot_interval"): DURATION,
     ("store", "durability"): [("always", "always"), ("interval", "interval")],
     ("registration", "enabled"): [(True, True), (False, False)],
+    ("registration", "initial_access_tokens"): [
+        ([], ()),
+        (["sha256:" + "Ab" * 32], (b"\xab" * 32,)),
+        (["a-Token_of.16~+/="], (hashlib.sha256(b"a-Token_of.16~+/=").digest(),)),
+    ],
+    ("registration", "unused_lifetime"): [*DURATION, (0, None), ("off", None)],
     ("registration", "max_unused"): [(1, 1)],
     ("registration", "rate_per_minute"): [(1, 1)],
     ("login", "session_lifetime"): DURATION,
@@ -206,6 +213,17 @@ INVALID: dict[tuple[str, str], list[object]] = {
     ("store", "snapshot_interval"): [*NO_DURATION, 1.5],
     ("store", "durability"): ["", "Always", "never", *NOT_WORD],
     ("registration", "enabled"): ["true", 1, 0, []],
+    ("registration", "initial_access_tokens"): [
+        "a-token-of-16-letters",
+        [""],
+        ["too-short"],
+        ["x" * 513],
+        ["with a space in it"],
+        ["sha256:abc"],
+        ["sha256:" + "g" * 64],
+        [1],
+    ],
+    ("registration", "unused_lifetime"): [-1, "never", True, 1.5],
     ("registration", "max_unused"): [0, -1, True, "1", 1.0, 10**20],
     ("registration", "rate_per_minute"): [0, -1, True, "1", 1.0],
     ("login", "session_lifetime"): [*NO_DURATION, 1.5],
@@ -324,7 +342,7 @@ DEFAULTS = {
     "server": ("127.0.0.1", 8080, "", (), (), None, None, 10.0, "off"),
     "tokens": (3600.0, 2592000.0, 60.0, 30.0),
     "store": (HERE / "omnitornado.state", 60.0, "always"),
-    "registration": (True, 1000, 60),
+    "registration": (True, (), 2592000.0, 1000, 60),
     "login": (43200.0, 2),
     "mcp": (
         *("/mcp", "omnitornado", "", "mcp", 4194304, 60.0, 8, 15.0),

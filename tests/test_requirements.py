@@ -15,7 +15,7 @@ REQUIREMENTS: list[dict[str, Any]] = tomllib.loads((TESTS / "requirements.toml")
     "requirement"
 ]
 SOURCE = re.compile(
-    r"(RFC \d+ (§|appendix )|OAuth 2\.1 §|OpenID Connect Core §|MCP \d{4}-\d\d-\d\d\b|our own\b)"
+    r"(RFC \d+ (§|appendix )|OAuth 2\.1 §|OpenID Connect [A-Z][A-Za-z ]+ §|MCP \d{4}-\d\d-\d\d\b|our own\b)"
 )
 
 

@@ -19,10 +19,10 @@ from omnitornado.config.endpoint import McpSettings
 from omnitornado.config.errors import ConfigError, KeyPath, MismatchError, Origin
 from omnitornado.config.keys import REQUIRED, Key, Section, Settings
 from omnitornado.config.kinds import name_type
+from omnitornado.config.registration import RegistrationSettings
 from omnitornado.config.sections import SECTIONS, Config, Overrides
 from omnitornado.config.settings import (
     LoginSettings,
-    RegistrationSettings,
     ServerSettings,
     StoreSettings,
     TokenSettings,

@@ -1,5 +1,6 @@
 """Kinds of values that are secret, or name who holds one. No error here quotes a value."""
 
+import hashlib
 import re
 
 from omnitornado.config.kinds import Kind, expect_string, text
@@ -7,7 +8,10 @@ from omnitornado.passwords import check_hash, check_password
 
 _PRINTABLE_ASCII = re.compile(r"[\x20-\x7E]*")
 _CLIENT_ID = re.compile(r"[\x21-\x7E]{1,256}")
+_BEARER_TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+_DIGEST = re.compile(r"sha256:([0-9A-Fa-f]{64})")
 MIN_SECRET_LENGTH = 8
+MIN_TOKEN_LENGTH = 16
 
 USERNAME = text("1 to 128 characters on one line", shortest=1)
 
@@ -48,3 +52,21 @@ def _parse_client_secret(value: object) -> str:
 
 
 CLIENT_SECRET = Kind("8 to 512 printable ASCII characters", _parse_client_secret)
+
+
+def _parse_initial_access_token(value: object) -> bytes:
+    """The token's SHA-256."""
+    token = expect_string(value)
+    written = _DIGEST.fullmatch(token)
+    if written is not None:
+        return bytes.fromhex(written[1])
+    if not _BEARER_TOKEN.fullmatch(token):
+        raise ValueError("a token has letters, digits and - . _ ~ + / alone (RFC 6750 §2.1)")
+    if not MIN_TOKEN_LENGTH <= len(token) <= 512:
+        raise ValueError(f"a token has {MIN_TOKEN_LENGTH} to 512 characters, this one {len(token)}")
+    return hashlib.sha256(token.encode()).digest()
+
+
+INITIAL_ACCESS_TOKEN = Kind(
+    '"sha256:" and 64 hexadecimal digits, or a token of 16 to 512 characters', _parse_initial_access_token
+)

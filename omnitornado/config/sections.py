@@ -7,9 +7,9 @@ import msgspec
 from omnitornado.config.accounts import PASSWORD_KEY, ClientSettings, UserSettings
 from omnitornado.config.endpoint import McpSettings
 from omnitornado.config.keys import Section
+from omnitornado.config.registration import RegistrationSettings
 from omnitornado.config.settings import (
     LoginSettings,
-    RegistrationSettings,
     ServerSettings,
     StoreSettings,
     TokenSettings,

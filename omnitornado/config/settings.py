@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from omnitornado.config.addresses import HOST, NETWORK, ORIGIN, PUBLIC_URL
 from omnitornado.config.keys import Key, Settings
 from omnitornado.config.kinds import (
-    BOOLEAN,
     PATH,
     array,
     choice,
@@ -152,36 +151,6 @@ class StoreSettings(Settings, frozen=True):
             default="always",
             help='"always": on disk before the reply, a crash loses nothing that was promised. '
             '"interval": a crash loses up to the last second.',
-        ),
-    ]
-
-
-class RegistrationSettings(Settings, frozen=True):
-    """`[registration]`"""
-
-    enabled: Annotated[
-        bool,
-        Key(
-            kind=BOOLEAN,
-            default=True,
-            help="Whether clients may register themselves (RFC 7591): anyone who can reach the server "
-            "then can. Most MCP clients rely on it.",
-        ),
-    ]
-    max_unused: Annotated[
-        int,
-        Key(
-            kind=integer(1, 1_000_000),
-            default=1000,
-            help="How many registered clients that nobody ever allowed in are kept; the oldest go first.",
-        ),
-    ]
-    rate_per_minute: Annotated[
-        int,
-        Key(
-            kind=integer(1, 1_000_000),
-            default=60,
-            help="How many registrations one address may make in a minute.",
         ),
     ]
 

@@ -62,10 +62,16 @@ def describe_config(config: Config) -> list[tuple[str, str]]:
         ("Issuer", base),
         ("Users", ", ".join(user.username for user in config.users) or "none: nobody can sign in"),
         ("Clients", ", ".join(client.client_id for client in config.clients) or "none preset"),
-        ("Registration", "open" if config.registration.enabled else "off"),
+        ("Registration", _describe_registration(config)),
         ("Store", "in memory only" if config.store.path is None else str(config.store.path)),
         ("App", config.mcp.app or "none: no tools"),
     ]
+
+
+def _describe_registration(config: Config) -> str:
+    if not config.registration.enabled:
+        return "off"
+    return "by initial access token" if config.registration.initial_access_tokens else "open"
 
 
 def write_section(section: Section, values: dict[str, Any]) -> list[str]:

@@ -1,16 +1,22 @@
 """Implements: RFC 7591 §2 and §3: what a client says of itself when it registers, checked, and what is kept
 of it.
+
+`application_type` and what follows from it is OpenID Connect Dynamic Client Registration's (§2), with the
+addresses that RFC 8252 §7 gives native applications.
 """
 
+import re
 import secrets
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
 
+import msgspec
+
 from omnitornado.base64url import encode
 from omnitornado.oauth.client import AUTH_METHODS, GRANT_TYPES
 from omnitornado.oauth.errors import OAuthError
-from omnitornado.oauth.redirect_uri import parse_redirect_uri
+from omnitornado.oauth.redirect_uri import LOOPBACK_HOSTS, parse_redirect_uri
 from omnitornado.oauth.scope import parse_scope
 from omnitornado.oauth.secrets import CLIENT_SECRET_PREFIX, TokenBytes, build_secret, digest
 from omnitornado.store.records import Client
@@ -22,35 +28,72 @@ URI_MEMBERS: Final = ("client_uri", "logo_uri", "tos_uri", "policy_uri")
 TEXT_MEMBERS: Final = ("software_id", "software_version")
 
 
-def parse_registration(
-    body: object, *, now: float, token_bytes: TokenBytes = secrets.token_bytes
-) -> tuple[Client, str | None]:
-    """A registration request's JSON to the client to keep, and its secret where it gets one.
+JWS_COMPACT: Final = re.compile(r"[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]*")
+"""RFC 7515 §7.1: the form a software statement has."""
+
+
+class ClientMetadata(msgspec.Struct, frozen=True):
+    """What a client said of itself, checked, with the defaults filled in."""
+
+    client_name: str
+    redirect_uris: tuple[str, ...]
+    token_endpoint_auth_method: str
+    grant_types: tuple[str, ...]
+    others: dict[str, Any]
+    """The other members that are kept and returned."""
+
+
+def parse_metadata(body: object) -> ClientMetadata:
+    """Client metadata, of a registration or of an update of one.
 
     Grant and response types that this server does not know are left out, not refused: clients ask for
     everything that was ever advertised. Members that are not known are ignored (§2). Raises: OAuthError
-    invalid_redirect_uri, invalid_client_metadata.
+    invalid_redirect_uri, invalid_client_metadata, invalid_software_statement, unapproved_software_statement.
     """
     if not isinstance(body, dict):
         _refuse("the body must be a JSON object")
+    check_software_statement(body.get("software_statement"))
     redirect_uris = check_redirect_uris(body.get("redirect_uris"))
-    method = check_auth_method(body.get("token_endpoint_auth_method"))
-    secret = None if method == "none" else build_secret(CLIENT_SECRET_PREFIX, token_bytes=token_bytes)
-    client = Client(
-        client_id="omt_ci_" + encode(token_bytes(16)),
-        secret_hash=None if secret is None else digest(secret),
+    return ClientMetadata(
         client_name=check_name(body.get("client_name"), redirect_uris),
         redirect_uris=redirect_uris,
-        token_endpoint_auth_method=method,
+        token_endpoint_auth_method=check_auth_method(body.get("token_endpoint_auth_method")),
         grant_types=check_types(body, "grant_types", GRANT_TYPES, "authorization_code"),
-        issued_at=now,
-        expires_at=None,
-        metadata={
+        others={
             "response_types": list(check_types(body, "response_types", ("code",), "code")),
+            **check_application_type(body.get("application_type"), redirect_uris),
             **check_optional(body),
         },
     )
+
+
+def parse_registration(
+    body: object, *, now: float, token_bytes: TokenBytes = secrets.token_bytes
+) -> tuple[Client, str | None]:
+    """A registration request's JSON to the client to keep, and its secret where it gets one. Raises:
+    OAuthError, as `parse_metadata`.
+    """
+    metadata = parse_metadata(body)
+    secret = issue_client_secret(metadata, token_bytes=token_bytes)
+    client = Client(
+        client_id="omt_ci_" + encode(token_bytes(16)),
+        secret_hash=None if secret is None else digest(secret),
+        client_name=metadata.client_name,
+        redirect_uris=metadata.redirect_uris,
+        token_endpoint_auth_method=metadata.token_endpoint_auth_method,
+        grant_types=metadata.grant_types,
+        issued_at=now,
+        expires_at=None,
+        metadata=metadata.others,
+    )
     return client, secret
+
+
+def issue_client_secret(metadata: ClientMetadata, *, token_bytes: TokenBytes) -> str | None:
+    """A secret, where the client's method uses one."""
+    if metadata.token_endpoint_auth_method == "none":  # noqa: S105 - a method's name
+        return None
+    return build_secret(CLIENT_SECRET_PREFIX, token_bytes=token_bytes)
 
 
 def build_registration_response(client: Client, secret: str | None) -> dict[str, Any]:
@@ -84,6 +127,42 @@ def check_redirect_uris(value: object) -> tuple[str, ...]:
         except ValueError as error:
             _refuse(f"redirect_uri {error}", code="invalid_redirect_uri")
     return tuple(dict.fromkeys(value))
+
+
+def check_application_type(value: object, redirect_uris: tuple[str, ...]) -> dict[str, str]:
+    """A web application is answered at https addresses of other hosts than the person's own computer.
+
+    A native one may have any fit address: loopback, its own scheme, or https that the system hands to it (RFC
+    8252 §7). Left out, nothing follows: most clients on the person's computer name no type, and the default
+    "web" would turn them away.
+    """
+    if value is None:
+        return {}
+    if value not in ("web", "native"):
+        _refuse('application_type must be "web" or "native"')
+    if value == "web":
+        for uri in map(parse_redirect_uri, redirect_uris):
+            if uri.scheme != "https" or uri.host in LOOPBACK_HOSTS:
+                _refuse(
+                    "redirect_uris of a web application must be https and not on this computer; an "
+                    "application on the person's computer registers with application_type native",
+                    code="invalid_redirect_uri",
+                )
+    return {"application_type": str(value)}
+
+
+def check_software_statement(value: object) -> None:
+    """No issuer of software statements is trusted here, and taking the client's word in place of one that it
+    sent could register it as something else than was signed (§2.3).
+    """
+    if value is None:
+        return
+    if not isinstance(value, str) or not JWS_COMPACT.fullmatch(value):
+        _refuse("software_statement is not a signed JWT", code="invalid_software_statement")
+    _refuse(
+        "this server accepts no software statements; register without one",
+        code="unapproved_software_statement",
+    )
 
 
 def check_auth_method(value: object) -> str:
@@ -132,10 +211,6 @@ def check_optional(body: Mapping[str, Any]) -> dict[str, Any]:
         if name in URI_MEMBERS and not _is_web_address(value):
             _refuse(f"{name} must be an http or https address")
         kept[name] = value
-    if body.get("application_type") is not None:
-        if body["application_type"] not in ("web", "native"):
-            _refuse('application_type must be "web" or "native"')
-        kept["application_type"] = body["application_type"]
     contacts = body.get("contacts")
     if contacts is not None:
         if not isinstance(contacts, list) or len(contacts) > 10 or not all(_is_text(c) for c in contacts):

@@ -23,6 +23,10 @@ HTTP_STATUS: Final[dict[str, int]] = {
     # RFC 7591 §3.2.2
     "invalid_redirect_uri": 400,
     "invalid_client_metadata": 400,
+    "invalid_software_statement": 400,
+    "unapproved_software_statement": 400,
+    # RFC 6750 §3.1, for the tokens that guard a registration
+    "invalid_token": 401,
     # RFC 7009 §2.2.1
     "unsupported_token_type": 400,
     # OpenID Connect Core §3.1.2.6, for clients that send prompt=none or a request object

@@ -24,6 +24,8 @@ REFRESH_PREFIX: Final = "omt_rt_"
 CODE_PREFIX: Final = "omt_ac_"
 CLIENT_SECRET_PREFIX: Final = "omt_cs_"  # noqa: S105 - what a secret scanner looks for, not a secret
 
+REGISTRATION_PREFIX: Final = "omt_ra_"
+
 
 def build_secret(prefix: str, *, token_bytes: TokenBytes = secrets.token_bytes) -> str:
     """A new opaque secret of 256 random bits. The prefix lets a secret scanner recognise a leak."""

@@ -1,8 +1,11 @@
-"""Implements: RFC 7591 §3.2 (keeping what was registered): what registering and using a client changes.
+"""Implements: RFC 7591 §3.2 and RFC 7592 §2 (keeping what was registered): what registering, changing,
+deleting and using a client changes.
 
 Like its neighbours, this module decides: functions take the state, and give their answer with the changes
 that make it so. They change nothing themselves.
 """
+
+import hmac
 
 import msgspec
 
@@ -32,6 +35,48 @@ def register_client(
     changes = [state.clients.build_delete(client_id) for client_id in gone]
     changes.append(state.clients.build_put(client.client_id, client))
     return tuple(gone), changes
+
+
+def update_client(
+    state: State, client: Client, registration_hash: bytes, now: float
+) -> tuple[Client | None, Changes]:
+    """The registration as it stands from now on. What the server alone says of it is kept: since when it is,
+    whether it was used, and when it lapses."""
+    known = _find_managed(state, client.client_id, registration_hash, now)
+    if known is None:
+        return None, ()
+    client = msgspec.structs.replace(
+        client,
+        issued_at=known.issued_at,
+        expires_at=known.expires_at,
+        used_at=known.used_at,
+        metadata=build_plain(client.metadata),
+    )
+    return client, (state.clients.build_put(client.client_id, client),)
+
+
+def delete_client(
+    state: State, client_id: str, registration_hash: bytes, now: float
+) -> tuple[int | None, Changes]:
+    """How many grants end with it, and the changes: a grant's tokens are void without it. Its codes go as
+    well, so that a redemption under way makes no grant.
+    """
+    if _find_managed(state, client_id, registration_hash, now) is None:
+        return None, ()
+    gone = [*state.grants.find_client_members(client_id)]
+    living = sum(state.grants.find_living(grant_id, now) is not None for grant_id in gone)
+    return living, [
+        state.clients.build_delete(client_id),
+        *(state.codes.build_delete(key) for key in state.codes.find_client_members(client_id)),
+        *(state.grants.build_delete(grant_id) for grant_id in gone),
+    ]
+
+
+def _find_managed(state: State, client_id: str, registration_hash: bytes, now: float) -> Client | None:
+    """The registration, if this is the digest of its current registration access token."""
+    client = state.clients.find_living(client_id, now)
+    expected = None if client is None else client.registration_hash
+    return client if expected is not None and hmac.compare_digest(expected, registration_hash) else None
 
 
 def use_client(state: State, client_id: str, now: float) -> Changes:

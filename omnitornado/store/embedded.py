@@ -129,6 +129,12 @@ class EmbeddedStore:
         await self._engine.settle(client_id)
         return client
 
+    async def update_client(self, client: Client, registration_hash: bytes, *, now: float) -> Client | None:
+        return await self._commit(*clients.update_client(self._state, client, registration_hash, now))
+
+    async def delete_client(self, client_id: str, registration_hash: bytes, *, now: float) -> int | None:
+        return await self._commit(*clients.delete_client(self._state, client_id, registration_hash, now))
+
     async def find_redirect_binding(self, client_id: str) -> RedirectBinding | None:
         binding = self._state.bindings.get(client_id)
         await self._engine.settle(client_id)

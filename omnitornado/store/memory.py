@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from omnitornado.store.expiry import ExpiryBuckets
+from omnitornado.store.groups import Groups
 from omnitornado.store.records import (
     AccessToken,
     AuthorizationCode,
@@ -37,14 +38,12 @@ SHARDS = 256
 UNUSED = "unused"
 """The group of registered clients that never got a grant."""
 
-_NOBODY: Mapping[Any, None] = {}
-
 
 class Table(Generic[K, V]):
     """Records of one kind by key.
 
     `ends` gives a record's end in seconds since the epoch (None: never); `group` the name its key is indexed
-    under, for instance the person's.
+    under, for instance the person's; `client` the client's id, where records are looked for by that as well.
     """
 
     def __init__(
@@ -55,14 +54,18 @@ class Table(Generic[K, V]):
         *,
         ends: Callable[[V], float | None] | None = None,
         group: Callable[[V], str | None] | None = None,
+        client: Callable[[V], str] | None = None,
     ) -> None:
         self.name = name
         self.key_type: type[K] = key_type
         self.record_type = record_type
         self._ends = ends
-        self._group = group
+        self._groups: Groups[K, V] | None = None if group is None else Groups(group)
+        self._clients: Groups[K, V] | None = None if client is None else Groups(client)
+        self._indexes: list[Groups[K, V]] = [
+            index for index in (self._groups, self._clients) if index is not None
+        ]
         self._expiry: ExpiryBuckets[K] = ExpiryBuckets()
-        self._groups: dict[str, dict[K, None]] = {}
         self._shards: list[dict[K, V]] = [{} for _ in range(SHARDS)]
 
     def _find_shard(self, key: K) -> dict[K, V]:
@@ -83,7 +86,11 @@ class Table(Generic[K, V]):
 
     def find_members(self, group: str) -> Mapping[K, None]:
         """Keys of the records in a group."""
-        return self._groups.get(group, _NOBODY)
+        return {} if self._groups is None else self._groups.find_members(group)
+
+    def find_client_members(self, client_id: str) -> Mapping[K, None]:
+        """Keys of the records of a client."""
+        return {} if self._clients is None else self._clients.find_members(client_id)
 
     def build_put(self, key: K, record: V) -> Change:
         return (self.name, key, record)
@@ -95,29 +102,16 @@ class Table(Generic[K, V]):
         shard = self._find_shard(key)
         old = shard.get(key)
         shard[key] = record
-        if self._group is not None:
-            self._regroup(key, old, record)
+        for index in self._indexes:
+            index.regroup(key, old, record)
         if self._ends is not None and (ends_at := self._ends(record)) is not None:
             self._expiry.note(key, None if old is None else self._ends(old), ends_at)
 
     def delete(self, key: K) -> None:
         old = self._find_shard(key).pop(key, None)
-        if old is not None and self._group is not None:
-            self._regroup(key, old, None)
-
-    def _regroup(self, key: K, old: V | None, new: V | None) -> None:
-        group = self._group
-        before = group(old) if group is not None and old is not None else None
-        after = group(new) if group is not None and new is not None else None
-        if before == after:
-            return
-        if before is not None:
-            members = self._groups[before]
-            del members[key]
-            if not members:
-                del self._groups[before]
-        if after is not None:
-            self._groups.setdefault(after, {})[key] = None
+        if old is not None:
+            for index in self._indexes:
+                index.regroup(key, old, None)
 
     def sweep(self, now: float) -> int:
         """Forget what has expired, in one bounded slice; gives how many keys it looked at, 0 when done."""
@@ -163,10 +157,10 @@ class State:
     """Every table, and nothing else: what there is to lose."""
 
     def __init__(self) -> None:
-        ends, person = attrgetter("expires_at"), attrgetter("username")
+        ends, person, client = attrgetter("expires_at"), attrgetter("username"), attrgetter("client_id")
         self.clients = Table("client", str, Client, ends=ends, group=_find_client_group)
-        self.codes = Table("code", bytes, AuthorizationCode, ends=ends)
-        self.grants = Table("grant", bytes, Grant, ends=ends, group=person)
+        self.codes = Table("code", bytes, AuthorizationCode, ends=ends, client=client)
+        self.grants = Table("grant", bytes, Grant, ends=ends, group=person, client=client)
         self.access = Table("access", bytes, AccessToken, ends=ends)
         self.sessions = Table("session", bytes, BrowserSession, ends=ends, group=person)
         self.consents = Table("consent", bytes, Consent, group=person)

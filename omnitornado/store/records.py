@@ -31,6 +31,10 @@ class Client(Record, frozen=True):
     """The other accepted RFC 7591 members, returned as they were given (client_uri, scope, …)."""
     used_at: float | None = None
     """When it first got a grant; None until then. Set by the store: a used client never lapses."""
+    registration_hash: bytes | None = None
+    """Digest of the registration access token (RFC 7592 §3) that may read, change and delete the
+    registration; None: nobody may.
+    """
 
 
 class AuthorizationCode(Record, frozen=True):

@@ -92,6 +92,17 @@ class Store(Protocol):
     async def find_client(self, client_id: str, *, now: float) -> Client | None:
         """The registration, or None when unknown or lapsed."""
 
+    async def update_client(self, client: Client, registration_hash: bytes, *, now: float) -> Client | None:
+        """Put `client` in place of the registration of its id, if `registration_hash` is that one's; what is
+        kept from now on, or None with nothing changed. When it was issued, first used, and lapses stays as it
+        is.
+        """
+
+    async def delete_client(self, client_id: str, registration_hash: bytes, *, now: float) -> int | None:
+        """Forget a registration, if `registration_hash` is its own, and end every grant of the client; how
+        many those were, or None with nothing changed.
+        """
+
     async def find_redirect_binding(self, client_id: str) -> RedirectBinding | None: ...
 
     # Authorization codes and grants

@@ -5,7 +5,7 @@ from typing import Final
 
 from tornado.httputil import HTTPServerRequest
 
-METHODS: Final = "GET, POST, DELETE, OPTIONS"
+METHODS: Final = "GET, POST, PUT, DELETE, OPTIONS"
 EXPOSED: Final = "WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version, Retry-After"
 MAX_AGE: Final = "7200"
 """Seconds: the longest that Chromium keeps a preflight's answer."""

@@ -16,6 +16,7 @@ from omnitornado.oauth.consent import ConsentRules
 from omnitornado.oauth.issuance import TokenRules
 from omnitornado.oauth.login import SignIn
 from omnitornado.oauth.people import People
+from omnitornado.oauth.registration import RegistrationRules
 from omnitornado.oauth.resource import ProtectedResource
 from omnitornado.oauth.scope import ScopePolicy
 from omnitornado.oauth.secrets import TokenBytes
@@ -50,6 +51,7 @@ class Services:
     resources: Sequence[ProtectedResource]
     tokens: TokenRules
     consents: ConsentRules
+    registration: RegistrationRules
     templates: Loader
     can_register: bool = True
     registrations: RateLimit = field(default_factory=lambda: RateLimit(60))

@@ -112,10 +112,64 @@ def test_what_was_registered_is_returned() -> None:
         "application_type": "native",
         "scope": "mcp  unknown mcp",
     }
-    client, secret = register(**members, jwks_uri="https://x", made_up=[1], software_statement="x", id="x")
+    client, secret = register(**members, jwks_uri="https://x", made_up=[1], id="x")
     response = build_registration_response(client, secret)
     assert response.items() >= (members | {"scope": "mcp unknown"}).items()
-    assert not {"jwks_uri", "made_up", "software_statement", "id"} & set(response)
+    assert not {"jwks_uri", "made_up", "id"} & set(response)
+
+
+@pytest.mark.parametrize(
+    "uris",
+    [
+        ["http://127.0.0.1/callback"],
+        ["http://[::1]:8080/callback"],
+        ["http://localhost:3000/callback"],
+        ["com.example.app:/callback"],
+        ["cursor://anysphere.cursor-mcp/oauth/callback"],
+        ["https://localhost/callback"],
+        ["https://127.0.0.1:8443/callback"],
+        ["https://app.example.com/callback", "http://localhost:3000/callback"],
+    ],
+)
+def test_a_web_application_is_not_answered_on_the_persons_computer(uris: list[str]) -> None:
+    """Required by OpenID Connect Dynamic Client Registration §2 (application_type "web")."""
+    with refused("invalid_redirect_uri", "invalid_redirect_uri"):
+        register(application_type="web", redirect_uris=uris)
+    for members in ({"application_type": "native"}, {}):
+        client, _ = register(redirect_uris=uris, **members)
+        assert client.redirect_uris == tuple(uris)
+        assert client.metadata.get("application_type") == members.get("application_type")
+
+
+@pytest.mark.parametrize("kind", ["web", "native"])
+def test_https_is_for_web_and_for_native_applications(kind: str) -> None:
+    """Required by RFC 8252 §7.2: a native application may have an https address of its own. VS Code registers
+    one as native.
+    """
+    client, _ = register(application_type=kind, redirect_uris=["https://app.example.com/callback"])
+    assert client.metadata["application_type"] == kind
+
+
+@pytest.mark.parametrize(
+    ("statement", "code"),
+    [
+        ("eyJhbGciOiJSUzI1NiJ9.eyJzb2Z0d2FyZV9pZCI6IngifQ.c2ln", "unapproved_software_statement"),
+        ("eyJhbGciOiJub25lIn0.eyJzb2Z0d2FyZV9pZCI6IngifQ.", "unapproved_software_statement"),
+        ("x", "invalid_software_statement"),
+        ("", "invalid_software_statement"),
+        ("a.b.c.d", "invalid_software_statement"),
+        ("a.b\n.c", "invalid_software_statement"),
+        ({"software_id": "x"}, "invalid_software_statement"),
+        (1, "invalid_software_statement"),
+    ],
+)
+def test_a_software_statement_is_refused_plainly(statement: object, code: str) -> None:
+    """Required by RFC 7591 §3.2.2: nobody is registered as something else than was signed. Our choice: no
+    issuer is trusted.
+    """
+    with refused(code, code):
+        register(software_statement=statement)
+    assert register(software_statement=None)[0].client_name
 
 
 def test_a_client_cannot_choose_its_id_or_secret() -> None:

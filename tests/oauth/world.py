@@ -27,6 +27,7 @@ from omnitornado.oauth.errors import HTTP_STATUS, OAuthError, ValidatedRedirect
 from omnitornado.oauth.form import Parameters, parse_parameters
 from omnitornado.oauth.issuance import TokenResponse, TokenRules
 from omnitornado.oauth.people import People, Person
+from omnitornado.oauth.registration import RegistrationRules
 from omnitornado.oauth.resource import ProtectedResource
 from omnitornado.oauth.scope import ScopePolicy
 from omnitornado.oauth.token import redeem_token_request
@@ -73,6 +74,7 @@ class World:
             issuer=ISSUER, clients=self.clients, store=store, scopes=SCOPES, resources=[MCP, FILES]
         )
         self.consents = ConsentRules(store=store, code_lifetime=60.0)
+        self.registration = RegistrationRules(store=store)
         self.tokens = TokenRules(
             store=store,
             clients=self.clients,

@@ -87,6 +87,26 @@ class Model:
         self._forget(self.clients, now)
         return self.clients.get(client_id)
 
+    def update_client(self, client: Client, registration_hash: bytes, *, now: float) -> Client | None:
+        known = self.find_client(client.client_id, now=now)
+        if known is None or known.registration_hash is None or known.registration_hash != registration_hash:
+            return None
+        kept = {name: getattr(known, name) for name in ("issued_at", "expires_at", "used_at")}
+        self.clients[client.client_id] = change(client, **kept)
+        return self.clients[client.client_id]
+
+    def delete_client(self, client_id: str, registration_hash: bytes, *, now: float) -> int | None:
+        known = self.find_client(client_id, now=now)
+        if known is None or known.registration_hash is None or known.registration_hash != registration_hash:
+            return None
+        self._forget(self.grants, now)
+        ended = [key for key, grant in self.grants.items() if grant.client_id == client_id]
+        for key in ended:
+            del self.grants[key]
+        self.codes = {key: code for key, code in self.codes.items() if code.client_id != client_id}
+        del self.clients[client_id]
+        return len(ended)
+
     def find_redirect_binding(self, client_id: str) -> RedirectBinding | None:
         return self.bindings.get(client_id)
 

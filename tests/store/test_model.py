@@ -40,6 +40,8 @@ PEOPLE = ("ada", "eve")
 CLIENTS = ("c0", "c1", "c2", "c3", "c4")
 METHODS = (
     "register_client",
+    "update_client",
+    "delete_client",
     "issue_code",
     "issue_code",
     "redeem_code",
@@ -90,9 +92,26 @@ def _build_call(step: Step, now: float) -> tuple[tuple[Any, ...], dict[str, Any]
     key = digest(f"key {index}")
     build: dict[str, Callable[[], tuple[tuple[Any, ...], dict[str, Any]]]] = {
         "register_client": lambda: (
-            (build_client(client_id, issued_at=now, expires_at=now + 90 if variant % 2 else None),),
+            (
+                build_client(
+                    client_id,
+                    issued_at=now,
+                    expires_at=now + 90 if variant % 2 else None,
+                    registration_hash=None if variant == 5 else digest("ra0"),
+                ),
+            ),
             {},
         ),
+        "update_client": lambda: (
+            (
+                build_client(
+                    client_id, client_name=f"n{variant}", registration_hash=digest(f"ra{variant % 2}")
+                ),
+                digest(f"ra{other % 2}"),
+            ),
+            {"now": now},
+        ),
+        "delete_client": lambda: ((client_id, digest(f"ra{other % 2}")), {"now": now}),
         "issue_code": lambda: (
             (key, build_code(expires_at=now + 60)),
             {

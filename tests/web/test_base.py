@@ -21,6 +21,7 @@ PATHS = {
     "/consent": "POST",
     "/token": "POST",
     "/register": "POST",
+    "/register/{client_id}": "GET PUT DELETE",
     "/revoke": "POST",
     "/login": "GET POST",
     "/logout": "GET POST",

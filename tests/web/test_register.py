@@ -1,15 +1,23 @@
-"""`/register`: a client introduces itself, within limits."""
+"""`/register` and `/register/{client_id}`: a client introduces itself, and manages its registration."""
 
+import hashlib
 import json
 from typing import Any
 
 import pytest
 from tornado.httpclient import HTTPResponse
 
+from omnitornado.oauth.registration import register as register_client
+
 from .conftest import StartSite
-from .site import Site, read_json
+from .site import Site, build_initialize, read_json
 
 REDIRECT = "http://localhost:3000/callback"
+PUBLIC = {
+    "redirect_uris": [REDIRECT],
+    "token_endpoint_auth_method": "none",
+    "grant_types": ["authorization_code", "refresh_token"],
+}
 
 
 async def register(site: Site, document: object, **headers: str) -> HTTPResponse:
@@ -184,3 +192,148 @@ async def test_any_web_page_may_register(site: Site) -> None:
     """Required by clients in browsers (Fetch §3.2)."""
     response = await register(site, {"redirect_uris": [REDIRECT]}, Origin="https://page.example")
     assert response.headers["Access-Control-Allow-Origin"] == "*"
+
+
+async def manage(
+    site: Site, method: str, registered: dict[str, Any], document: object = None, *, token: str | None = None
+) -> HTTPResponse:
+    """A request to the address the registration came with."""
+    token = token if token is not None else registered["registration_access_token"]
+    body = None if document is None else json.dumps(document)
+    headers = {"Authorization": f"Bearer {token}"}
+    url = registered["registration_client_uri"]
+    return await site.open_browser().request(method, url, body=body, headers=headers)
+
+
+@pytest.mark.gen_test
+async def test_a_client_reads_changes_and_deletes_its_registration(site: Site) -> None:
+    """Required by RFC 7592 §2.1, §2.2 and §2.3."""
+    first = read_json(await register(site, PUBLIC))
+    assert first["registration_client_uri"] == f"{site.url}/register/{first['client_id']}"
+    response = await manage(site, "GET", first)
+    assert (response.code, response.headers["Cache-Control"]) == (200, "no-store")
+    assert read_json(response) == first
+
+    changed = PUBLIC | {"client_id": first["client_id"], "client_name": "New name"}
+    response = await manage(site, "PUT", first, changed)
+    assert (response.code, response.headers["Cache-Control"]) == (200, "no-store")
+    second = read_json(response)
+    assert second["client_name"] == "New name"
+    assert second["registration_access_token"] != first["registration_access_token"]
+    for method, document in (("GET", None), ("PUT", changed), ("DELETE", None)):
+        assert (await manage(site, method, first, document)).code == 401
+    assert read_json(await manage(site, "GET", second)) == second
+
+    response = await manage(site, "DELETE", second)
+    assert (response.code, response.body) == (204, b"")
+    for method, document in (("GET", None), ("PUT", changed), ("DELETE", None)):
+        assert (await manage(site, method, second, document)).code == 401
+
+
+@pytest.mark.gen_test
+async def test_deleting_a_client_ends_its_access_at_once(site: Site) -> None:
+    """Required by RFC 7592 §2.3."""
+    registered = read_json(await register(site, PUBLIC))
+    browser = site.open_browser()
+    code = await site.obtain_code(browser, client_id=registered["client_id"], redirect_uri=REDIRECT)
+    public = {"client_id": registered["client_id"], "client_secret": ""}
+    tokens = read_json(await site.redeem(code, **public))
+    assert (await site.call(tokens["access_token"], build_initialize())).code == 200
+    assert (await manage(site, "DELETE", registered)).code == 204
+    assert (await site.call(tokens["access_token"], build_initialize())).code == 401
+    fields = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]} | public
+    response = await site.post_token(fields)
+    assert (response.code, read_json(response)["error"]) == (401, "invalid_client")
+    assert b"No app is connected yet." in (await browser.get("/account")).body
+
+
+@pytest.mark.gen_test
+async def test_the_token_of_another_client_opens_nothing(site: Site) -> None:
+    """Required by RFC 7592 §2.1; RFC 6750 §3 (the challenge)."""
+    mine, other = read_json(await register(site, PUBLIC)), read_json(await register(site, PUBLIC))
+    stolen = other["registration_access_token"]
+    for method, document in (("GET", None), ("PUT", PUBLIC), ("DELETE", None)):
+        for target in (mine, mine | {"registration_client_uri": f"{site.url}/register/preset"}):
+            response = await manage(site, method, target, document, token=stolen)
+            assert (response.code, read_json(response)["error"]) == (401, "invalid_token")
+            assert response.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+    response = await site.fetch(f"/register/{mine['client_id']}")
+    assert (response.code, response.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert read_json(await manage(site, "GET", mine)) == mine
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("document", "error"),
+    [
+        ({"redirect_uris": ["http://evil.example/"]}, "invalid_redirect_uri"),
+        ({"client_id": "preset"}, "invalid_request"),
+        ({"client_secret": "mine"}, "invalid_request"),
+        ({"registration_access_token": "mine"}, "invalid_request"),
+        ({"grant_types": ["implicit"]}, "invalid_client_metadata"),
+        ({"software_statement": "a.b.c"}, "unapproved_software_statement"),
+        ([], "invalid_client_metadata"),
+        (None, "invalid_client_metadata"),
+    ],
+)
+async def test_an_update_that_can_not_be_is_refused_and_changes_nothing(
+    site: Site, document: Any, error: str
+) -> None:
+    """Required by RFC 7592 §2.2 and RFC 7591 §3.2.2."""
+    registered = read_json(await register(site, PUBLIC))
+    body = (
+        PUBLIC | {"client_id": registered["client_id"]} | document if isinstance(document, dict) else document
+    )
+    response = await manage(site, "PUT", registered, body)
+    assert (response.code, read_json(response)["error"]) == (400, error)
+    assert read_json(await manage(site, "GET", registered)) == registered
+
+
+@pytest.mark.gen_test
+async def test_updates_count_as_registrations(start_site: StartSite) -> None:
+    """Our choice ([registration] rate_per_minute): each is a line in the journal."""
+    site = await start_site(settings={"registration": {"rate_per_minute": 2}})
+    registered = read_json(await register(site, PUBLIC))
+    changed = PUBLIC | {"client_id": registered["client_id"]}
+    registered = read_json(await manage(site, "PUT", registered, changed))
+    assert (await manage(site, "PUT", registered, changed)).code == 429
+    assert (await manage(site, "GET", registered)).code == 200
+
+
+@pytest.mark.gen_test
+async def test_a_registration_is_managed_where_nobody_can_register_any_more(start_site: StartSite) -> None:
+    """Our choice ([registration] enabled)."""
+    site = await start_site(settings={"registration": {"enabled": False}})
+    assert (await register(site, PUBLIC)).code == 403
+    earlier, _ = await register_client(PUBLIC, site.services.registration, now=site.clock())
+    registered = earlier.build_response(site.url)
+    assert (await manage(site, "DELETE", registered)).code == 204
+
+
+@pytest.mark.gen_test
+async def test_an_initial_access_token_lets_a_client_register(start_site: StartSite) -> None:
+    """Required by RFC 7591 §3."""
+    token = "an-initial-access-token"
+    hashed = "sha256:" + hashlib.sha256(b"another-initial-token").hexdigest()
+    site = await start_site(settings={"registration": {"initial_access_tokens": [token, hashed]}})
+    response = await register(site, PUBLIC)
+    assert (response.code, response.headers["WWW-Authenticate"]) == (401, "Bearer")
+    for wrong in ("wrong", hashed, ""):
+        response = await register(site, PUBLIC, Authorization=f"Bearer {wrong}")
+        assert (response.code, read_json(response)["error"]) == (401, "invalid_token")
+    for right in (token, "another-initial-token"):
+        assert (await register(site, PUBLIC, Authorization=f"Bearer {right}")).code == 201
+
+
+@pytest.mark.gen_test
+async def test_a_web_page_may_manage_its_registration(site: Site) -> None:
+    """Required by clients in browsers (Fetch §3.2): the preflight of PUT with a token."""
+    headers = {
+        "Origin": "https://page.example",
+        "Access-Control-Request-Method": "PUT",
+        "Access-Control-Request-Headers": "authorization,content-type",
+    }
+    response = await site.fetch("/register/x", method="OPTIONS", headers=headers)
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert "PUT" in response.headers["Access-Control-Allow-Methods"]
+    assert "authorization" in response.headers["Access-Control-Allow-Headers"]
