@@ -106,15 +106,14 @@ class Server:
         self._validate_user = validate_user
         check_clients(config)
         self._clock = clock
-        self._is_failed = False
-        self._stopping: asyncio.Event | None = None
 
     # The process
 
     def run(self, on_ready: Callable[[Ready], object] | None = None) -> int:
         """Serve until SIGINT or SIGTERM. Prints the ready banner, unless `on_ready` takes its place.
 
-        Returns: 0 after a clean stop, 1 when the store failed, 2 when the server could not start.
+        Returns: 0 after a clean stop, 1 when the disk took nothing at the end, 2 when the server could not
+        start.
         """
         configure_logging()
         try:
@@ -129,11 +128,10 @@ class Server:
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        self._stopping = stop
         on_ready(await self.start())
         await stop.wait()
         await self.stop()
-        return 1 if self._is_failed else 0
+        return 0 if self.authorization_server.store.outage is None else 1
 
     async def start(self) -> Ready:
         """Load the state, bind the port and serve on the running loop. Raises: ConfigError, StoreError."""
@@ -143,7 +141,6 @@ class Server:
             durability=config.store.durability,
             snapshot_interval=config.store.snapshot_interval,
             max_unused_clients=config.registration.max_unused,
-            on_failure=self._note_failure,
             clock=self._clock,
         )
         try:
@@ -185,13 +182,6 @@ class Server:
         await self._http.close_all_connections()
         await self.authorization_server.close()
         log_event("server.stopped")
-
-    def _note_failure(self, error: BaseException) -> None:
-        """The disk took no more: stop, rather than promise (the store has refused every change since)."""
-        log_event("store.failed", level=50, reason=type(error).__name__, detail=error)
-        self._is_failed = True
-        if self._stopping is not None:
-            self._stopping.set()
 
     # Parts
 

@@ -261,7 +261,9 @@ class Endpoint:
     def _build_failure(self, error: Exception, request_id: RequestId | None = None) -> Reply:
         if isinstance(error, StoreUnavailable):
             log.error("the store did not take a change: %s", error)
-            error = JsonRpcError(code=INTERNAL_ERROR, message="Temporarily unavailable", status=503)
+            error = JsonRpcError(
+                code=INTERNAL_ERROR, message="The server can't save anything at the moment", status=503
+            )
         elif isinstance(error, JsonRpcError):
             log_refusal(error)
         else:

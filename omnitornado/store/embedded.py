@@ -8,12 +8,17 @@ What is promised, and its worst case:
   second of waiting, and the fsync), more only where the disk itself is slower than that.
 - Never waited for, in both: that a grant was used (`touch_grant`), that an MCP session lives on
   (`find_mcp_session`), and a use that asks not to be (`use_once`). A crash loses up to the last second of
-  these.
+  these; what an outage saw of them, up to the snapshot after it.
 - A transition is whole on the disk or not at all.
 - Reads wait only where the record asked for has a change that isn't on the disk yet. `find_access` gives a
   token without waiting: what it knows of it was on the disk before anyone could hold it.
-- A disk that fails: every waiting and every later transition raises `StoreUnavailable`, and `on_failure` is
-  told. Whether what was being written is there after a restart is not known; nobody was told that it was.
+- A disk that is full, read-only or gone, that fails an fsync or does not answer: every waiting transition
+  raises `StoreUnavailable`, what it changed is taken back in memory, and from then on every change raises.
+  Reads and refusals go on from what memory holds, which is what was promised. It heals by itself: memory is
+  written to a new snapshot and a new journal, and only when both are on the disk is a change taken again.
+  Whether a change that raised is there after a crash meanwhile is not known; nobody was told that it was.
+  With "interval" the last second before the failure has been answered: memory keeps it, and a crash before
+  the recovery loses it.
 - A snapshot that fails loses nothing: the journals are kept until one succeeds.
 - Time is the caller's `now`; the store's own clock sweeps, caps, decides what a load leaves out, and stands
   in where a method has no `now`. A record may stay a minute or so past its end, but is never given out then.
@@ -33,11 +38,12 @@ from typing import TypeVar
 import msgspec
 
 from omnitornado.store import clients, codes, grants, keys, sessions, single_use, tasks
-from omnitornado.store.engine import Engine, StoreStats, open_engine
+from omnitornado.store.engine import Engine, StoreStats
 from omnitornado.store.files import Files
 from omnitornado.store.journal import Durability
 from omnitornado.store.limits import Limits
 from omnitornado.store.memory import Changes
+from omnitornado.store.opening import Options, open_engine
 from omnitornado.store.records import (
     AccessToken,
     AuthorizationCode,
@@ -74,26 +80,26 @@ class EmbeddedStore:
         *,
         durability: Durability = "always",
         snapshot_interval: float = 60.0,
+        retry_interval: float = 1.0,
+        stall_limit: float = 30.0,
         clock: Callable[[], float] = time.time,
         max_unused_clients: int = 1000,
-        on_failure: Callable[[BaseException], None] | None = None,
         limits: Limits | None = None,
         files: Files | None = None,
     ) -> "EmbeddedStore":
         """Load what `path` (the snapshot; the journal and the lock lie beside it) holds. None: memory alone.
 
-        Blocks. `snapshot_interval` is in seconds. `on_failure` is called on the loop, once, when the journal
-        fails. Raises: StoreLocked, StoreDamaged, StoreError (nothing there was changed but what a killed
-        process left half written).
+        Blocks. In seconds: `snapshot_interval`; `retry_interval`, between two attempts at a recovery, at
+        least; `stall_limit`, how long a flush may take before it counts as failed. Raises: StoreLocked,
+        StoreDamaged, StoreError (nothing there was changed but what a killed process left half written).
         """
-        engine = open_engine(
-            path,
+        options = Options(
             durability=durability,
             snapshot_interval=snapshot_interval,
-            clock=clock,
-            on_failure=on_failure,
-            files=Files() if files is None else files,
+            retry_interval=retry_interval,
+            stall_limit=stall_limit,
         )
+        engine = open_engine(path, options, clock, Files() if files is None else files)
         caps = msgspec.structs.replace(limits or Limits(), unused_clients=max_unused_clients)
         return cls(engine, caps)
 
@@ -115,6 +121,11 @@ class EmbeddedStore:
 
     def stats(self) -> StoreStats:
         return self._engine.find_stats()
+
+    @property
+    def outage(self) -> str | None:
+        outage = self._engine.outage
+        return None if outage is None else outage.reason
 
     async def _commit(self, answer: T, changes: Changes) -> T:
         self._engine.record(changes)
@@ -292,7 +303,7 @@ class EmbeddedStore:
         outcome, changes = single_use.use_once(self._state, self._limits, key, used, now)
         if wait:
             return await self._commit(outcome, changes)
-        self._engine.journal.check()  # what can't be remembered must not be used
+        self._engine.journal.check_alive()  # what can't be remembered must not be used
         self._engine.note(changes)
         return outcome
 

@@ -5,45 +5,27 @@ the loop does, or in a thread.
 """
 
 import contextlib
-import fcntl
+import errno
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-
-from omnitornado.store.errors import StoreError, StoreLocked
+from typing import BinaryIO
 
 _MODE = 0o600
-_FLAGS = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_COPY_SIZE = 1024 * 1024
 
 
 class Files:
-    """The file system."""
+    """The file system: first single calls to it, then what the store makes of them."""
 
-    def create(self, path: Path) -> int:
-        """A new file for writing, in place of any that had the name."""
-        self.remove(path)
-        fd = os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, _MODE)
-        os.fchmod(fd, _MODE)
-        return fd
+    def open(self, path: Path, flags: int) -> int:
+        """The descriptor of a file; a symbolic link is refused."""
+        return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, _MODE)
 
-    def open_append(self, path: Path, size: int) -> int:
-        """An existing file for appending at `size`; what stands beyond it is cut off, durably."""
-        fd = os.open(path, _FLAGS | os.O_APPEND)
-        try:
-            os.fchmod(fd, _MODE)
-            os.ftruncate(fd, size)
-            # What a killed process wrote may not be on the disk yet; it is about to be answered from.
-            self.fsync(fd)
-        except BaseException:
-            os.close(fd)
-            raise
-        return fd
-
-    def write(self, fd: int, data: bytes) -> None:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(fd, rest) :]
+    def write_some(self, fd: int, data: memoryview) -> int:
+        """Write the beginning of `data`; gives how many bytes that was."""
+        return os.write(fd, data)
 
     def fsync(self, fd: int) -> None:
         os.fsync(fd)
@@ -51,28 +33,94 @@ class Files:
     def close(self, fd: int) -> None:
         os.close(fd)
 
+    def rename(self, source: Path, target: Path) -> None:
+        os.replace(source, target)
+
+    def unlink(self, path: Path) -> None:
+        os.unlink(path)
+
+    def truncate(self, fd: int, size: int) -> None:
+        os.ftruncate(fd, size)
+
+    def stat(self, path: Path) -> os.stat_result:
+        return os.stat(path)
+
+    def list_folder(self, path: Path) -> list[str]:
+        return os.listdir(path)
+
+    def create(self, path: Path) -> int:
+        """A new file for writing, in place of any that had the name."""
+        self.remove(path)
+        fd = self.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        os.fchmod(fd, _MODE)
+        return fd
+
+    def open_append(self, path: Path, size: int) -> int:
+        """An existing file for appending at `size`; what stands beyond it is cut off, durably."""
+        fd = self.open(path, os.O_WRONLY | os.O_APPEND)
+        try:
+            os.fchmod(fd, _MODE)
+            self.truncate(fd, size)
+            self.fsync(fd)
+        except BaseException:
+            self.close(fd)
+            raise
+        return fd
+
+    def open_read(self, path: Path) -> BinaryIO:
+        return os.fdopen(self.open(path, os.O_RDONLY), "rb")
+
+    def write(self, fd: int, data: bytes) -> None:
+        """Write all of `data`."""
+        rest = memoryview(data)
+        while rest:
+            written = self.write_some(fd, rest)
+            if written <= 0:
+                raise OSError(errno.EIO, "nothing was written")
+            rest = rest[written:]
+
+    def copy_range(self, source: Path, fd: int, start: int, end: int) -> None:
+        """Write the bytes of `source` from `start` to `end`."""
+        with self.open_read(source) as file:
+            file.seek(start)
+            while start < end:
+                data = file.read(min(_COPY_SIZE, end - start))
+                if not data:
+                    raise OSError(errno.EIO, "the file has become shorter", str(source))
+                self.write(fd, data)
+                start += len(data)
+
     def replace(self, source: Path, target: Path) -> None:
         """Rename over `target`, and put the new name itself on the disk."""
-        os.replace(source, target)
-        fd = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.rename(source, target)
+        fd = self.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             self.fsync(fd)
         finally:
-            os.close(fd)
+            self.close(fd)
 
     def remove(self, path: Path) -> None:
         """Delete, if it is there."""
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
+            self.unlink(path)
+
+    def check_place(self, fd: int, path: Path) -> None:
+        """Raise FileNotFoundError unless `fd` is what a start would find under `path`: a file that was
+        deleted or moved, or whose folder was, still takes every write, and nobody would ever read it.
+        """
+        found, own = self.stat(path), os.fstat(fd)
+        if (found.st_dev, found.st_ino) != (own.st_dev, own.st_ino):
+            raise FileNotFoundError(errno.ENOENT, "another file stands in its place", str(path))
 
 
 class Layout:
     """Where the files of one store lie: all beside the snapshot, under its name."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, files: Files) -> None:
         self.snapshot = path.absolute()
         self.lock = self._build_name(".lock")
         self.temporary = self._build_name(".tmp")
+        self._files = files
 
     def _build_name(self, suffix: str) -> Path:
         return self.snapshot.with_name(self.snapshot.name + suffix)
@@ -95,28 +143,4 @@ class Layout:
 
     def _iterate_beside(self, suffix: str) -> Iterator[re.Match[str]]:
         pattern = re.compile(re.escape(self.snapshot.name) + suffix)
-        return filter(None, map(pattern.fullmatch, os.listdir(self.snapshot.parent)))
-
-
-def lock_store(layout: Layout) -> int:
-    """Take the store for this process; gives the descriptor that holds it. `StoreLocked` when another has it.
-
-    The file stays when the lock is given up: two processes must never hold locks on two files of one name.
-    """
-    folder = layout.snapshot.parent
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if layout.snapshot.is_dir():
-            raise StoreError(layout.snapshot, "is a directory; name a file")
-        fd = os.open(layout.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, _MODE)
-    except OSError as error:
-        raise StoreError(Path(error.filename or folder), error.strerror or str(error)) from error
-    try:
-        os.fchmod(fd, _MODE)
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(fd)
-        if isinstance(error, BlockingIOError):
-            raise StoreLocked(layout.lock, "another process is using this store") from error
-        raise StoreError(layout.lock, error.strerror or str(error)) from error
-    return fd
+        return filter(None, map(pattern.fullmatch, self._files.list_folder(self.snapshot.parent)))

@@ -2,17 +2,24 @@
 
 How a change becomes durable:
 1. `append`, in the same block of the loop that made the change, encodes it and puts it into the buffer.
-2. One flusher takes the whole buffer as one frame, and a thread writes and fsyncs it. Whatever is appended
-   meanwhile waits for the next round, so that a hundred waiters share one fsync.
+2. One flusher takes the whole buffer as one frame, and a thread writes and fsyncs it, and looks whether the
+   file still stands under its name. Whatever is appended meanwhile waits for the next round, so that a
+   hundred waiters share one fsync.
 3. `wait` returns after the fsync that covers everything appended (urgently) before it was called.
 
-A round that fails ends the journal: what was in it may or may not be on the disk, and after a failed fsync
-the system may forget dirty pages without a word, so that no later fsync can be believed. Every waiter and
-every later `check` raises `StoreUnavailable`, and `on_failure` is told once.
+When a round fails, or takes longer than a client would wait:
+1. In the same block of the loop, every change that somebody waits for is taken back in memory, the last one
+   first, and every waiter raises `StoreUnavailable`. (What nobody waits for has been answered and stays: with
+   durability "interval", everything.)
+2. From then on no change is taken. Nothing is on its way to the disk either, so that reads never wait.
+3. The file is not written to any more: after a failed fsync the system may forget dirty pages without a word,
+   so that no later fsync of it can be believed. `prepare` makes the file that follows it; once a snapshot of
+   what memory holds is on the disk as well, `resume` goes on in that one (`snapshot.py` runs these steps).
 """
 
 import asyncio
 import contextlib
+import errno
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Literal
@@ -40,13 +47,17 @@ def create_journal(layout: Layout, files: Files, generation: int) -> int:
         files.replace(temporary, layout.build_journal(generation))
     except BaseException:
         files.close(fd)
-        files.remove(temporary)
+        with contextlib.suppress(OSError):
+            files.remove(temporary)
         raise
     return fd
 
 
 class Journal:
-    """The live journal. `append` and `is_settled` may be called on the loop's thread alone."""
+    """The live journal. `append` and `is_settled` may be called on the loop's thread alone.
+
+    `undo` makes changes in memory: those that take back what did not reach the disk.
+    """
 
     def __init__(
         self,
@@ -57,20 +68,28 @@ class Journal:
         fd: int,
         position: Recovered,
         durability: Durability,
-        on_failure: Callable[[BaseException], None] | None,
+        undo: Callable[[Changes], None],
+        stall_limit: float,
     ) -> None:
+        self.on_failure: Callable[[BaseException], None] = lambda error: None
+        """Called right after a failure, in the same block."""
         self.generation = position.generation
         self.size = position.size
         self.failure: BaseException | None = None
+        self.takes_back = durability == "always"
+        """Whether a change that fails is undone, so that `append` must be told how."""
         self._layout = layout
         self._files = files
         self._executor = executor
         self._fd = fd
         self._frames = position.frames
-        self._always = durability == "always"
-        self._on_failure = on_failure
+        self._undo = undo
+        self._stall_limit = stall_limit
         self._buffer: list[bytes] = []
+        self._pending: list[Changes] = []
+        """How to take back what is in the buffer or on its way to the disk, oldest first."""
         self._appended = self._wanted = self._flushed = 0
+        self._failures = 0
         self._unsettled: set[str | bytes] = set()
         self._in_flight: set[str | bytes] = set()
         self._flusher: asyncio.Task[None] | None = None
@@ -90,23 +109,36 @@ class Journal:
         """Whether a change can be taken."""
         return self._flusher is not None and not self._closing and self.failure is None
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has been started and not closed."""
+        return self._flusher is not None and not self._closing
+
     def check(self) -> None:
         """Raise `StoreUnavailable` before `start`, after a failure, and from `close` on."""
-        if self._flusher is None or self._closing:
+        self.check_alive()
+        self._check_failure()
+
+    def check_alive(self) -> None:
+        """Raise `StoreUnavailable` before `start` and from `close` on."""
+        if not self.is_alive:
             raise StoreUnavailable(
                 "the store is closed" if self._closing else "the store has not been started"
             )
-        self._check_failure()
 
     def _check_failure(self) -> None:
         if self.failure is not None:
-            raise StoreUnavailable(f"the journal could not be written: {self.failure}") from self.failure
+            raise StoreUnavailable(f"the journal can't be written: {self.failure}") from self.failure
 
-    def append(self, changes: Changes, *, urgent: bool = True) -> None:
-        """Buffer one transition. One that isn't urgent is never waited for: on the disk within a second."""
+    def append(self, changes: Changes, undo: Changes = (), *, urgent: bool = True) -> None:
+        """Buffer one transition, and how to take it back. One that isn't urgent is never waited for, nor
+        taken back: on the disk within a second.
+        """
         self._buffer.append(build_entry(changes))
+        if self.takes_back:
+            self._pending.append(undo)
         self._appended += 1
-        if urgent and self._always:
+        if urgent and self.takes_back:
             self._wanted = self._appended
             self._unsettled.update(key for _, key, _ in changes)
             self._wake.set()
@@ -122,17 +154,19 @@ class Journal:
         await self._wait_for(self._wanted)
 
     async def flush(self) -> None:
-        """Put all that was appended on the disk, whatever the durability."""
+        """Put all that was appended on the disk, whatever the durability. Raises after a failure."""
+        self._check_failure()
         if self._buffer:
             self._wake.set()
         await self._wait_for(self._appended)
 
     async def _wait_for(self, target: int) -> None:
-        self._check_failure()
+        failures = self._failures
         while self._flushed < target:
             # Shielded: a waiter that is cancelled must not cancel the round that others wait for.
             await asyncio.shield(self._round)
-            self._check_failure()
+            if self._failures != failures:
+                raise StoreUnavailable("the journal could not be written")
 
     async def rotate(self) -> int:
         """Go on in a new journal file; gives its generation. All earlier changes stand in earlier files.
@@ -141,15 +175,44 @@ class Journal:
         """
         async with self._turn:
             self.check()
-            generation = self.generation + 1
-            fd = await self._loop.run_in_executor(
-                self._executor, create_journal, self._layout, self._files, generation
-            )
-            left, self._fd = self._fd, fd
-            self.generation, self.size, self._frames = generation, HEADER_SIZE, 0
-        with contextlib.suppress(OSError):  # all in it has been fsynced
-            self._files.close(left)
+            generation, fd = await self._create_next()
+            self._go_on(generation, fd)
         return generation
+
+    async def _create_next(self) -> tuple[int, int]:
+        generation = self.generation + 1
+        creating = self._loop.run_in_executor(
+            self._executor, create_journal, self._layout, self._files, generation
+        )
+        return generation, await creating
+
+    def _go_on(self, generation: int, fd: int) -> None:
+        left, self._fd = self._fd, fd
+        self.generation, self.size, self._frames = generation, HEADER_SIZE, 0
+        # All in it has been fsynced, or given up. A close may wait for the disk: not on the loop.
+        self._executor.submit(self._files.close, left)
+
+    async def prepare(self) -> tuple[int, int]:
+        """After a failure: the file to go on in, with its generation and descriptor. One that an earlier
+        attempt left is replaced. Waits for a round that has been given up but still runs.
+        """
+        async with self._turn:
+            return await self._create_next()
+
+    async def drop(self, fd: int) -> None:
+        """Close the file of an attempt that failed."""
+        await self._loop.run_in_executor(self._executor, self._files.close, fd)
+
+    def resume(self, generation: int, fd: int) -> None:
+        """Take changes again, in a file from `prepare`, whose generation the snapshot on the disk names."""
+        self._go_on(generation, fd)
+        self.failure = None
+
+    async def probe(self) -> None:
+        """Look whether the file still stands under its name, as a round would."""
+        async with self._turn:
+            if self.failure is None:
+                await self._attempt(self._check_place)
 
     @property
     def is_empty(self) -> bool:
@@ -168,7 +231,7 @@ class Journal:
             self._files.close(self._fd)
 
     async def _run(self) -> None:
-        while self.failure is None and not (self._closing and not self._buffer):
+        while not (self._closing and not self._buffer):
             await self._wake.wait()
             self._wake.clear()
             await self._flush_round()
@@ -180,31 +243,70 @@ class Journal:
                 self._timer = None
             entries, self._buffer = self._buffer, []
             self._in_flight, self._unsettled = self._unsettled, set()
-            if entries and self.failure is None:
+            if entries:
                 await self._write_round(entries)
-            # After a failure the keys stay unsettled: what memory says about them was never promised.
-            if self.failure is None:
-                self._in_flight = set()
+            self._in_flight = set()
+        self._end_round()
+
+    def _end_round(self) -> None:
         done, self._round = self._round, self._loop.create_future()
         done.set_result(None)
 
     async def _write_round(self, entries: list[bytes]) -> None:
-        try:
-            written = await self._loop.run_in_executor(self._executor, self._write, entries)
-        except Exception as error:
-            self.failure = error
-            if self._on_failure is not None:
-                self._loop.call_soon(self._on_failure, error)
-        else:
+        written = await self._attempt(self._write, entries)
+        if written:
             self._frames += 1
             self.size += written
             self._flushed += len(entries)
+            del self._pending[: len(entries)]
+
+    async def _attempt(self, step: Callable[..., int], *arguments: object) -> int | None:
+        """What a step on the thread gives; None, with all that was under way taken back, where it fails or
+        stalls.
+        """
+        try:
+            running = self._loop.run_in_executor(self._executor, step, *arguments)
+            done, _ = await asyncio.wait([running], timeout=self._stall_limit)
+            if done:
+                return running.result()
+        except Exception as error:
+            self._fail(error)
+            return None
+        # Whatever becomes of it: what it writes goes into a file that is given up.
+        running.add_done_callback(asyncio.Future.exception)
+        limit = f"the disk has not answered for {self._stall_limit:g} s"
+        self._fail(TimeoutError(errno.ETIMEDOUT, limit))
+        return None
+
+    def _fail(self, error: BaseException) -> None:
+        self.failure = error
+        self._failures += 1
+        for undo in reversed(self._pending):
+            self._undo(undo)
+        self._pending, self._buffer = [], []
+        self._unsettled, self._in_flight = set(), set()
+        self._flushed = self._appended
+        self._executor.submit(self._cut_off, self._fd, self.size)
+        self._end_round()
+        self.on_failure(error)
+
+    def _cut_off(self, fd: int, size: int) -> None:
+        """Take back in the file, as far as the disk lets us, what was taken back in memory: a crash before
+        the recovery should not bring it back.
+        """
+        with contextlib.suppress(OSError):
+            self._files.truncate(fd, size)
 
     def _write(self, entries: list[bytes]) -> int:
         frame = build_frame(self._frames + 1, build_batch(entries))
         self._files.write(self._fd, frame)
         self._files.fsync(self._fd)
+        self._check_place()
         return len(frame)
+
+    def _check_place(self) -> int:
+        self._files.check_place(self._fd, self._layout.build_journal(self.generation))
+        return 0
 
 
 class NoJournal:
@@ -212,13 +314,16 @@ class NoJournal:
 
     failure: BaseException | None = None
     size = 0
-    is_open = True
+    is_open = is_alive = True
+    takes_back = False
 
     def start(self) -> None: ...
 
     def check(self) -> None: ...
 
-    def append(self, changes: Changes, *, urgent: bool = True) -> None: ...
+    def check_alive(self) -> None: ...
+
+    def append(self, changes: Changes, undo: Changes = (), *, urgent: bool = True) -> None: ...
 
     def is_settled(self, key: str | bytes) -> bool:
         return True

@@ -182,6 +182,10 @@ class State:
             else:
                 self.tables[name].put(key, record)
 
+    def build_undo(self, changes: Changes) -> Changes:
+        """What takes these changes back, as long as they have not been made; in the order to apply it."""
+        return [(name, key, self.tables[name].get(key)) for name, key, _ in reversed(changes)]
+
     def sweep(self, now: float) -> int:
         """One bounded slice of sweeping; gives how many keys it looked at, 0 when nothing is due."""
         for table in self.tables.values():

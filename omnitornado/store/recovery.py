@@ -7,6 +7,9 @@
    frame behind it is damage to something promised, and refuses; damage with none behind it is a write that
    was cut short and never promised: it is cut off and reported.
 5. What has expired is dropped on the way.
+6. The last journal that says anything is written anew (`rewrite_journal`) before anyone is answered from it:
+   its process may have been killed because its fsync failed, and then the system shows pages that it has
+   given up on, and an fsync of the same file would succeed without having written them.
 """
 
 import contextlib
@@ -25,6 +28,7 @@ from omnitornado.store.framing import (
     JOURNAL_MAGIC,
     SNAPSHOT_MAGIC,
     FrameError,
+    build_header,
     has_whole_frame,
     parse_header,
     read_frames,
@@ -45,6 +49,8 @@ class Recovered(msgspec.Struct, frozen=True):
     frames: int
     snapshot_at: float | None
     """When the snapshot was written; None where there is none."""
+    suspect: tuple[int, int] | None = None
+    """Generation and size of the last journal that says anything."""
 
 
 def load(layout: Layout, files: Files, state: State, now: float) -> Recovered:
@@ -61,12 +67,37 @@ def load(layout: Layout, files: Files, state: State, now: float) -> Recovered:
     if not generations and snapshot_at is None:
         return Recovered(covered=first, generation=0, size=0, frames=0, snapshot_at=None)
     _check_chain(layout, generations, first, has_snapshot=snapshot_at is not None)
-    size, frames = 0, 0
+    size, frames, suspect = 0, 0, None
     for generation in generations:
         size, frames = loader.replay_journal(generation, generations[-1])
+        if frames:
+            suspect = (generation, size)
     return Recovered(
-        covered=first, generation=generations[-1], size=size, frames=frames, snapshot_at=snapshot_at
+        covered=first,
+        generation=generations[-1],
+        size=size,
+        frames=frames,
+        snapshot_at=snapshot_at,
+        suspect=suspect,
     )
+
+
+def rewrite_journal(layout: Layout, files: Files, generation: int, size: int) -> int:
+    """A journal up to `size` in a new file under its name, all of it on the disk; gives its size."""
+    path, temporary = layout.build_journal(generation), layout.build_journal_temporary(generation)
+    fd = files.create(temporary)
+    try:
+        files.write(fd, build_header(JOURNAL_MAGIC, generation))
+        files.copy_range(path, fd, HEADER_SIZE, size)
+        files.fsync(fd)
+        files.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            files.remove(temporary)
+        raise
+    finally:
+        files.close(fd)
+    return size
 
 
 def _check_chain(layout: Layout, generations: list[int], first: int, *, has_snapshot: bool) -> None:
@@ -100,9 +131,11 @@ class _Loader:
     def load_snapshot(self) -> tuple[int, float | None]:
         """The generation of the journal that follows it, and when it was written; (1, None) without one."""
         path = self._layout.snapshot
-        if not path.exists():
+        try:
+            opened = self._files.open_read(path)
+        except FileNotFoundError:
             return 1, None
-        with path.open("rb") as file:
+        with opened as file:
             generation = parse_header(file.read(HEADER_SIZE), SNAPSHOT_MAGIC, path)
             number, count, end = 0, 0, None
             try:
@@ -118,7 +151,7 @@ class _Loader:
                 raise StoreDamaged(path, str(damage)) from damage
         if end != count:
             raise StoreDamaged(path, f"record {number + 1}: missing; the file ends early")
-        return generation, path.stat().st_mtime
+        return generation, self._files.stat(path).st_mtime
 
     def _put_all(self, table: Table[Any, Any], records: dict[Any, Any]) -> None:
         for key, record in records.items():
@@ -128,7 +161,7 @@ class _Loader:
     def replay_journal(self, generation: int, last: int) -> tuple[int, int]:
         """The size up to its last sound frame, and how many it has."""
         path = self._layout.build_journal(generation)
-        with path.open("rb") as file:
+        with self._files.open_read(path) as file:
             if parse_header(file.read(HEADER_SIZE), JOURNAL_MAGIC, path) != generation:
                 raise StoreDamaged(path, "record 0: the generation in it is not the one in its name")
             number = 0
@@ -154,9 +187,9 @@ class _Loader:
 
     def _has_frames(self, first: int, last: int) -> bool:
         paths = (self._layout.build_journal(generation) for generation in range(first, last + 1))
-        return any(path.stat().st_size > HEADER_SIZE for path in paths)
+        return any(self._files.stat(path).st_size > HEADER_SIZE for path in paths)
 
     def _cut_tail(self, path: Path, damage: FrameError) -> None:
-        cut = path.stat().st_size - damage.offset
+        cut = self._files.stat(path).st_size - damage.offset
         logger.warning("%s: %s; cutting off %d bytes that were never confirmed", path, damage, cut)
         self._files.close(self._files.open_append(path, damage.offset))

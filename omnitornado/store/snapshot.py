@@ -11,10 +11,15 @@
 Killed before 4, the old snapshot and all journals since are there; after it, the new one and journal N are.
 One that fails leaves everything as it was; the journals go on from N, and the next one is tried at the next
 interval.
+
+After a flush that failed, `recover` runs the same steps with nothing going on meanwhile (no change is taken),
+and the journal goes on in N only after 4. Killed on the way, what was there before is there, and what was not
+confirmed is in neither.
 """
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from functools import partial
 from typing import ParamSpec, TypeVar
@@ -23,6 +28,7 @@ from omnitornado.store.codec import build_end, build_piece
 from omnitornado.store.files import Files, Layout
 from omnitornado.store.framing import SNAPSHOT_MAGIC, build_frame, build_header
 from omnitornado.store.journal import Journal
+from omnitornado.store.lock import StoreLock
 from omnitornado.store.memory import State
 from omnitornado.store.recovery import Recovered
 
@@ -79,23 +85,53 @@ class SnapshotWriter:
             if self.written_at is not None and not self.is_behind:
                 return
             generation = await self._journal.rotate()
-            await self._write_temporary(generation)
-            await self._run(self._files.replace, self._layout.temporary, self._layout.snapshot)
-            self.written_at, self._covered = self._clock(), generation
-            for old in await self._run(self._layout.find_journals):
-                if old < generation:
-                    await self._run(self._files.remove, self._layout.build_journal(old))
+            await self._write_temporary(generation, self._journal.flush)
+            await self._put_in_place(generation)
+        await self._remove_others(generation)
+
+    async def recover(self, lock: StoreLock, *, final: bool = False) -> None:
+        """After a failed flush, put what memory holds on the disk and go on. Raises what is still wrong."""
+        async with self._turn:
+            if final:
+                self._stopping = False
+            await self._run(lock.renew)
+            generation, fd = await self._journal.prepare()
+            try:
+                await self._write_temporary(generation)
+                await self._put_in_place(generation)
+                await self._run(self._files.check_place, fd, self._layout.build_journal(generation))
+            except BaseException:
+                await self._journal.drop(fd)
+                raise
+            self._journal.resume(generation, fd)
+        await self._remove_others(generation)
+
+    async def _put_in_place(self, generation: int) -> None:
+        await self._run(self._files.replace, self._layout.temporary, self._layout.snapshot)
+        self.written_at, self._covered = self._clock(), generation
+
+    async def _remove_others(self, generation: int) -> None:
+        """Journals that the snapshot has made superfluous. One that stays goes with the next, or at a
+        start.
+        """
+        with contextlib.suppress(OSError):
+            for other in await self._run(self._layout.find_journals):
+                if other < generation:
+                    await self._run(self._files.remove, self._layout.build_journal(other))
 
     @property
     def is_behind(self) -> bool:
         """Whether the journals say more than the snapshot does."""
         return not self._journal.is_empty or self._journal.generation != self._covered
 
-    async def _write_temporary(self, generation: int) -> None:
+    async def _write_temporary(
+        self, generation: int, flush: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         fd = await self._run(self._files.create, self._layout.temporary)
         try:
             await self._write_slices(fd, generation)
-            await self._journal.flush()
+            if flush is not None:
+                await flush()
             await self._run(self._files.fsync, fd)
         except BaseException:
             # Not here: a write that was cancelled may still be going on in the executor's one thread.
@@ -104,8 +140,10 @@ class SnapshotWriter:
         await self._run(self._files.close, fd)
 
     def _discard(self, fd: int) -> None:
-        self._files.close(fd)
-        self._files.remove(self._layout.temporary)
+        with contextlib.suppress(OSError):
+            self._files.close(fd)
+        with contextlib.suppress(OSError):
+            self._files.remove(self._layout.temporary)
 
     async def _write_slices(self, fd: int, generation: int) -> None:
         await self._run(self._files.write, fd, build_header(SNAPSHOT_MAGIC, generation))

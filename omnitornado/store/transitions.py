@@ -4,7 +4,8 @@ Each method checks, changes and makes durable in one step; no caller reads, awai
 returns when what it says is on disk as `[store] durability` promises, refusals included: an answer that was
 drawn from a change waits for that change's flush. `now` is always the caller's clock, in seconds.
 
-A flush that fails raises `StoreUnavailable`; the caller answers 503 and nothing is promised.
+A change that can't be kept raises `StoreUnavailable`; the caller answers 503 and nothing is promised. Reads
+and refusals are answered as long as the engine knows the answer; `outage` says whether changes are taken.
 """
 
 import enum
@@ -83,6 +84,10 @@ class RefreshSuccessor(msgspec.Struct, frozen=True):
 
 class Store(Protocol):
     """State shared by every handler."""
+
+    @property
+    def outage(self) -> str | None:
+        """Why no change is taken at the moment, in a word; None when all is well."""
 
     # Clients (RFC 7591)
     async def register_client(self, client: Client) -> tuple[str, ...]:
@@ -220,7 +225,8 @@ class Store(Protocol):
         issuer's name) and `value` are the same.
 
         `expires_at`: until when the caller would take the value; it is remembered until then. `wait`: False
-        where an fsync for each use would cost too much; a crash then forgets the uses of its last second.
+        where an fsync for each use would cost too much; a crash then forgets the uses of its last second, or
+        of the outage it ended.
         """
 
     # Addresses a person has signed in from

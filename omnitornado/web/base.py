@@ -38,6 +38,8 @@ unread data is reset, and the client may never see the answer.
 RETRY_AFTER: Final = "5"
 """Seconds, where the store does not take a change."""
 
+UNAVAILABLE: Final = "the server can't save anything at the moment; try again shortly"
+
 
 @stream_request_body
 class BaseHandler(RequestHandler):
@@ -260,7 +262,10 @@ class BaseHandler(RequestHandler):
         if isinstance(value, (OAuthError, BearerError)):
             self.log(f"{self.event}.refused", error=value.code, reason=value.reason, detail=value.description)
         elif isinstance(value, StoreUnavailable):
-            self.log(f"{self.event}.unavailable", level=logging.ERROR, reason="store_unavailable")
+            store = self.services.store.outage
+            self.log(
+                f"{self.event}.unavailable", level=logging.ERROR, reason="store_unavailable", store=store
+            )
         elif isinstance(value, HTTPError):
             self.log(f"{self.event}.refused", status=value.status_code, reason=find_detail(value))
         else:
@@ -312,6 +317,8 @@ def find_detail(error: BaseException | None) -> str | None:
 
 def build_http_error(status: int, error: BaseException | None, reference: str) -> dict[str, str]:
     """An error that HTTP names and OAuth does not, in OAuth's form."""
+    if isinstance(error, StoreUnavailable):
+        return {"error": "temporarily_unavailable", "error_description": UNAVAILABLE}
     if status == 503:
         return {"error": "temporarily_unavailable", "error_description": "try again shortly"}
     if status >= 500:

@@ -9,6 +9,7 @@ from tornado.web import RequestHandler
 from omnitornado.oauth.bearer import BearerError, build_challenge, check_bearer, check_scope
 from omnitornado.oauth.resource import ProtectedResource
 from omnitornado.store.transitions import StoreUnavailable
+from omnitornado.web.base import RETRY_AFTER, UNAVAILABLE
 from omnitornado.web.services import Services
 
 H = TypeVar("H", bound=type[RequestHandler])
@@ -61,8 +62,8 @@ def _refuse(handler: RequestHandler, error: BearerError, resource: ProtectedReso
 
 def _refuse_for_now(handler: RequestHandler) -> None:
     handler.set_status(503)
-    handler.set_header("Retry-After", "5")
-    _finish(handler, {"error": "temporarily_unavailable", "error_description": "try again shortly"})
+    handler.set_header("Retry-After", RETRY_AFTER)
+    _finish(handler, {"error": "temporarily_unavailable", "error_description": UNAVAILABLE})
 
 
 def _finish(handler: RequestHandler, body: dict[str, str]) -> None:

@@ -4,7 +4,11 @@ from omnitornado.web.base import BaseHandler
 
 
 class HealthHandler(BaseHandler):
-    """`/healthz`: 200 `ok`, or 503 once the server is stopping."""
+    """`/healthz`: 200 `ok`, or 503 once the server is stopping.
+
+    200 `degraded` where the store takes no change: living tokens go on being served, so a balancer must not
+    turn away who has one, and a restart would help nobody.
+    """
 
     event = "health"
 
@@ -12,7 +16,8 @@ class HealthHandler(BaseHandler):
         """Any Host will do: a balancer asks by address."""
 
     def get(self) -> None:
-        is_stopping = self.services.in_flight.is_stopping
+        is_stopping, outage = self.services.in_flight.is_stopping, self.services.store.outage
         self.set_status(503 if is_stopping else 200)
         self.set_header("Content-Type", "text/plain; charset=UTF-8")
-        self.finish("stopping" if is_stopping else "ok")
+        degraded = "ok" if outage is None else f"degraded store={outage}"
+        self.finish("stopping" if is_stopping else degraded)

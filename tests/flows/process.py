@@ -196,6 +196,6 @@ class ServerProcess:
 
     def check_disk(self) -> None:
         """No secret stands plain in the store's files, and they are their owner's alone."""
-        for path in self.folder.glob("*.state*"):
+        for path in self.folder.rglob("*.state*"):
             assert self.ledger.find_leaks(path.read_bytes().decode("latin-1")) == [], path
             assert path.stat().st_mode & 0o077 == 0, path

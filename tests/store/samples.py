@@ -1,6 +1,8 @@
 """Records to fill a store with, a clock to set, and files that fail, stop or are watched on demand."""
 
+import errno
 import hashlib
+import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -171,6 +173,7 @@ class FaultyFiles(Files):
 
     def __init__(self) -> None:
         self.failing: set[str] = set()
+        self.error = errno.ENOSPC
         self.gate = threading.Event()
         self.gate.set()
         self.entered = threading.Event()
@@ -178,7 +181,7 @@ class FaultyFiles(Files):
 
     def _check(self, operation: str) -> None:
         if operation in self.failing:
-            raise OSError(28, "No space left on device")
+            raise OSError(self.error, os.strerror(self.error))
 
     def create(self, path: Path) -> int:
         self._check("create")

@@ -98,7 +98,8 @@ def test_a_snapshot_that_fails_keeps_the_journals_and_is_tried_again(
             files.failing = {operation}
             for number in range(2):
                 assert not await store.save_snapshot()
-                assert warnings.pop().startswith("the snapshot could not be written, the journals are kept: ")
+                assert warnings.pop().startswith("store.snapshot_failed reason=disk_full ")
+                assert store.stats().snapshot_failures == number + 1
                 files.failing = set()
                 await register(store, f"b{number}")
                 copy = copy_files(path, tmp_path / f"killed{number}")

@@ -27,7 +27,7 @@ async def test_oauth_endpoints_say_try_again_in_json(site: Site, quiet_log: Quie
         assert (response.code, response.headers["Retry-After"]) == (503, "5")
         assert read_json(response) == {
             "error": "temporarily_unavailable",
-            "error_description": "try again shortly",
+            "error_description": "the server can't save anything at the moment; try again shortly",
         }
 
 
