@@ -17,6 +17,8 @@ from tornado.routing import URLSpec
 from tornado.template import Loader
 from tornado.web import RequestHandler
 
+from omnitornado.net.fetched import Fetch
+from omnitornado.net.guarded_fetch import GuardedFetch
 from omnitornado.oauth.browser_session import BrowserSessions
 from omnitornado.oauth.client import Clients, OAuthClient
 from omnitornado.oauth.consent import ConsentRules
@@ -159,6 +161,7 @@ class AuthorizationServer:
         trusted_proxies: Sequence[IPv4Network | IPv6Network] = (),
         bcrypt_threads: int = 2,
         find_tools: Callable[[str], Sequence[ScopeTool]] = lambda scope: (),
+        fetch: Fetch | None = None,
         clock: Callable[[], float] = time.time,
         token_bytes: TokenBytes = secrets.token_bytes,
     ) -> None:
@@ -169,7 +172,8 @@ class AuthorizationServer:
         Resources add theirs. default_scope: what a request that names no scope asks for; default: every scope
         there is then. initial_token_hashes: SHA-256 digests of tokens, one of which a client must send to
         register; none: anyone may. unused_client_lifetime: how long a registration is kept that never got a
-        grant, None for ever. find_tools: the tools behind a scope, for the consent page.
+        grant, None for ever. find_tools: the tools behind a scope, for the consent page. fetch: how other
+        hosts are asked; default: by https, and those on the public internet alone.
 
         Lifetimes and `refresh_grace` are in seconds. Raises: StoreError.
         """
@@ -216,6 +220,7 @@ class AuthorizationServer:
             allowed_origins=frozenset(allowed_origins),
             trusted_proxies=trusted_proxies,
             find_tools=find_tools,
+            fetch=fetch or GuardedFetch().fetch,
             clock=clock,
             token_bytes=token_bytes,
         )

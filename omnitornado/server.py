@@ -20,6 +20,8 @@ from omnitornado.app import ROUTES, AuthorizationServer, NotFoundHandler, build_
 from omnitornado.config import Config, ConfigError, Overrides, build_config, load_config
 from omnitornado.log import configure_logging, log_event, logger
 from omnitornado.mcp.server import MCPServer
+from omnitornado.net.fetched import Fetch
+from omnitornado.net.guarded_fetch import GuardedFetch
 from omnitornado.oauth.login import ValidateUser
 from omnitornado.oauth.people import Person
 from omnitornado.serving.accounts import (
@@ -64,13 +66,16 @@ class Server:
         store: str | Path | None = "omnitornado.state",
         validate_user: ValidateUser | None = None,
         settings: Mapping[str, Mapping[str, Any]] | None = None,
+        fetch: Fetch | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Args: mcp: the tools to serve. users: passwords by username; bcrypt hashes where the server is not
         loopback only. clients: preset clients with RFC 7591's member names; none given, one is made up for
         this run. store: where the state lives; None keeps it in memory. validate_user: `check(username,
         password)`, plain or async, in place of `users`. settings: any other table of the configuration file:
-        `{"tokens": {"access_token_lifetime": "2h"}}`. clock: seconds since the epoch.
+        `{"tokens": {"access_token_lifetime": "2h"}}`. fetch: how other hosts are asked; default: by https,
+        and those on the public internet, or in `[outbound] trusted_hosts`, alone. clock: seconds since the
+        epoch.
 
         Raises: ConfigError for values the configuration file would be refused for.
         """
@@ -83,7 +88,7 @@ class Server:
         tables["mcp"] = {"name": mcp.name} | tables.get("mcp", {})
         tables["users"] = [build_user_table(name, password) for name, password in (users or {}).items()]
         tables["clients"] = presets
-        self._set_up(build_config(tables, folder=Path.cwd()), mcp, validate_user, clock)
+        self._set_up(build_config(tables, folder=Path.cwd()), mcp, validate_user, fetch, clock)
 
     @classmethod
     def from_config(cls, path: str | Path, *, overrides: Overrides = Overrides()) -> "Server":  # noqa: B008 - frozen
@@ -98,6 +103,7 @@ class Server:
         config: Config,
         mcp: MCPServer,
         validate_user: ValidateUser | None = None,
+        fetch: Fetch | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.config = config
@@ -105,6 +111,7 @@ class Server:
         self._mounts: list[Mount] = []
         self._validate_user = validate_user
         check_clients(config)
+        self._fetch = fetch or GuardedFetch(trusted_hosts=config.outbound.trusted_hosts).fetch
         self._clock = clock
 
     # The process
@@ -213,6 +220,7 @@ class Server:
             bcrypt_threads=config.login.bcrypt_threads,
             find_tools=self._find_tools,
             scopes=self._describe_scopes(),
+            fetch=self._fetch,
             clock=self._clock,
         )
         self._resources = [

@@ -9,6 +9,7 @@ from omnitornado.config.addresses import RESERVED_SEGMENTS, is_loopback_host
 from omnitornado.config.build import build_config, build_key_error, load_config
 from omnitornado.config.endpoint import McpSettings
 from omnitornado.config.errors import ConfigError
+from omnitornado.config.outbound import OutboundSettings
 from omnitornado.config.registration import RegistrationSettings
 from omnitornado.config.sections import SECTIONS, Config, Overrides
 from omnitornado.config.settings import (
@@ -27,6 +28,7 @@ __all__ = [
     "ConfigError",
     "LoginSettings",
     "McpSettings",
+    "OutboundSettings",
     "Overrides",
     "RegistrationSettings",
     "ServerSettings",

@@ -86,6 +86,25 @@ def _parse_host(value: object) -> str:
 HOST = Kind("a host name or an address", _parse_host)
 
 
+def _parse_host_name(value: object) -> str:
+    host = expect_string(value, HOST_NAME.label)
+    name = _normalise_host(host) if host else ""
+    if not name or _is_address(name):
+        raise ValueError(f"expected {HOST_NAME.label}, found {show(host)}")
+    return name
+
+
+HOST_NAME = Kind("a host name, not an address", _parse_host_name)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
 def _split_origin(url: str) -> SplitResult:
     """An http or https origin, taken apart: no path, query, fragment or user. Raises ValueError."""
     if not _URI.fullmatch(url.replace("#", "")):

@@ -19,6 +19,7 @@ from omnitornado.config.endpoint import McpSettings
 from omnitornado.config.errors import ConfigError, KeyPath, MismatchError, Origin
 from omnitornado.config.keys import REQUIRED, Key, Section, Settings
 from omnitornado.config.kinds import name_type
+from omnitornado.config.outbound import OutboundSettings
 from omnitornado.config.registration import RegistrationSettings
 from omnitornado.config.sections import SECTIONS, Config, Overrides
 from omnitornado.config.settings import (
@@ -87,6 +88,7 @@ def _build(data: Mapping[str, Any], origin: Origin, rounds: int) -> Config:
         tokens=_build_settings(TokenSettings, data, origin),
         store=store,
         registration=_build_settings(RegistrationSettings, data, origin),
+        outbound=_build_settings(OutboundSettings, data, origin),
         login=_build_settings(LoginSettings, data, origin),
         mcp=_build_settings(McpSettings, data, origin),
         clients=_build_clients(data, origin),

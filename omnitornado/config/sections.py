@@ -7,6 +7,7 @@ import msgspec
 from omnitornado.config.accounts import PASSWORD_KEY, ClientSettings, UserSettings
 from omnitornado.config.endpoint import McpSettings
 from omnitornado.config.keys import Section
+from omnitornado.config.outbound import OutboundSettings
 from omnitornado.config.registration import RegistrationSettings
 from omnitornado.config.settings import (
     LoginSettings,
@@ -23,6 +24,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     tokens: TokenSettings
     store: StoreSettings
     registration: RegistrationSettings
+    outbound: OutboundSettings
     login: LoginSettings
     users: tuple[UserSettings, ...]
     clients: tuple[ClientSettings, ...]
@@ -55,6 +57,11 @@ SECTIONS = (
         name="registration",
         settings=RegistrationSettings,
         help="Clients that register themselves (RFC 7591).",
+    ),
+    Section(
+        name="outbound",
+        settings=OutboundSettings,
+        help="What the server itself asks of other hosts, always by https.",
     ),
     Section(name="login", settings=LoginSettings, help="Signing in at the browser."),
     Section(

@@ -9,6 +9,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.template import Loader
 
 from omnitornado.net import Network, find_client_scheme
+from omnitornado.net.fetched import Fetch
 from omnitornado.oauth.authorize import AuthorizationRules
 from omnitornado.oauth.browser_session import BrowserSessions
 from omnitornado.oauth.client import Clients
@@ -53,6 +54,8 @@ class Services:
     consents: ConsentRules
     registration: RegistrationRules
     templates: Loader
+    fetch: Fetch
+    """Asks another host, guarded."""
     can_register: bool = True
     registrations: RateLimit = field(default_factory=lambda: RateLimit(60))
     allowed_origins: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""Addresses: whose word on `X-Forwarded-For` counts. A leaf."""
+"""Addresses: whose word on `X-Forwarded-For` counts."""
 
 import ipaddress
 from collections.abc import Sequence

@@ -1,0 +1,234 @@
+"""Implements: RFC 9110 §9.3 and §15.4 (redirects are never followed): a fetch of what strangers name.
+
+What may be asked, and how (a guard against server-side request forgery):
+1. https alone, and a host name (`web_address`). Proxies of the environment are not used.
+2. The name is resolved on a thread. Every address it has must be public (`public_address`), or nothing is
+   asked.
+3. The connection goes to one of exactly these addresses: what the name resolves to a moment later does not
+   matter (DNS rebinding). TLS still checks the certificate against the name.
+4. A redirect is an answer, not an instruction.
+5. Everything ends: at `max_bytes`, and `timeout` seconds after it began. A bounded number is under way at
+   once, and to one host.
+"""
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from tornado.httpclient import HTTPRequest, HTTPResponse
+from tornado.netutil import Resolver
+from tornado.simple_httpclient import HTTPTimeoutError, SimpleAsyncHTTPClient
+
+from omnitornado.net.fetched import Fetched, FetchError
+from omnitornado.net.public_address import is_public_address
+from omnitornado.net.resolver import Resolve, SocketAddress, SystemResolver
+from omnitornado.net.web_address import WebAddress, parse_web_address
+
+logger = logging.getLogger(__name__)
+
+MAX_AT_ONCE: Final = 32
+MAX_PER_HOST: Final = 8
+MAX_HEADERS: Final = 16 * 1024
+SLACK: Final = 64 * 1024
+"""Bytes read beyond the limit at the most, before it is noticed."""
+MAX_ADDRESSES: Final = 8
+"""Of one name, that are tried in turn."""
+USER_AGENT: Final = "omnitornado"
+
+
+class GuardedFetch:
+    """Fetches, guarded as the module says. `fetch` is the callable that others are given."""
+
+    def __init__(
+        self,
+        *,
+        trusted_hosts: Collection[str] = (),
+        resolve: Resolve | None = None,
+        is_allowed: Callable[[str], bool] = is_public_address,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """Args: trusted_hosts: names that may have any address: the operator's own, behind the same wall.
+        resolve: finds a name's addresses; default: the system's resolver, on threads. is_allowed: whether an
+        address may be asked. tls: default: the system's certificates, checked.
+        """
+        self._trusted_hosts = frozenset(trusted_hosts)
+        self._resolve = resolve or SystemResolver().resolve
+        self._is_allowed = is_allowed
+        self._tls = tls
+        self._under_way: Counter[str] = Counter()
+
+    async def fetch(
+        self,
+        url: str,
+        *,
+        max_bytes: int,
+        timeout: float = 5.0,  # noqa: ASYNC109 - the one limit for all of its parts
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Fetched:
+        """One request; a good answer and a bad one are both answers. Raises: FetchError.
+
+        `timeout` in seconds, from here to the end of the body.
+        """
+        try:
+            address = parse_web_address(url)
+        except ValueError as error:
+            raise FetchError(str(error), reason="fetch_url") from None
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        with self._count(address.host):
+            try:
+                async with asyncio.timeout_at(deadline):
+                    addresses = await self._find_addresses(address)
+            except TimeoutError:
+                raise FetchError("its name was not resolved in time", reason="fetch_timeout") from None
+            if self._tls is None:
+                # On a thread, and not before somebody needs it: it reads the system's certificates.
+                self._tls = await asyncio.to_thread(ssl.create_default_context)
+            request = self._build_request(address, method, headers, body, deadline - loop.time())
+            response, received = await _Exchange(addresses, max_bytes).run(request)
+            return _build_fetched(url, response, received)
+
+    @contextmanager
+    def _count(self, host: str) -> Iterator[None]:
+        """Raises: FetchError where too many are under way."""
+        if self._under_way.total() >= MAX_AT_ONCE or self._under_way[host] >= MAX_PER_HOST:
+            raise FetchError("too much is being fetched already", reason="fetch_busy")
+        self._under_way[host] += 1
+        try:
+            yield
+        finally:
+            self._under_way[host] -= 1
+            if not self._under_way[host]:
+                del self._under_way[host]
+
+    async def _find_addresses(self, address: WebAddress) -> Sequence[SocketAddress]:
+        """The host's addresses, every one of which may be asked. Raises: FetchError."""
+        try:
+            addresses = await self._resolve(address.host, address.port)
+        except OSError as error:
+            raise FetchError(
+                f"its name can't be resolved: {error.strerror or error}", reason="fetch_name"
+            ) from None
+        if not addresses:
+            raise FetchError("its name has no address", reason="fetch_name")
+        if address.host not in self._trusted_hosts:
+            for _, (ip, *_) in addresses:
+                if not self._is_allowed(ip):
+                    raise FetchError(
+                        "its name leads to an address that is not public", reason="fetch_address"
+                    )
+        return addresses[:MAX_ADDRESSES]
+
+    def _build_request(
+        self,
+        address: WebAddress,
+        method: str,
+        headers: Mapping[str, str] | None,
+        body: bytes | None,
+        seconds: float,
+    ) -> HTTPRequest:
+        sent = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        return HTTPRequest(
+            # What was checked is what is asked: the name as the resolver below is asked for it.
+            f"https://{address.host}:{address.port}{address.path or '/'}{address.query}",
+            method=method,
+            headers={**sent, "Host": _build_host(address), **(headers or {})},
+            body=body,
+            follow_redirects=False,
+            decompress_response=False,
+            connect_timeout=max(seconds, 0.001),
+            request_timeout=max(seconds, 0.001),
+            ssl_options=self._tls,
+            user_agent=USER_AGENT,
+        )
+
+
+def _build_host(address: WebAddress) -> str:
+    return address.host if address.port == 443 else f"{address.host}:{address.port}"
+
+
+class _Exchange:
+    """One request and its answer, with a client of its own: its limits are the exchange's."""
+
+    def __init__(self, addresses: Sequence[SocketAddress], max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._received = bytearray()
+        self._told = 0
+        self._client = SimpleAsyncHTTPClient(
+            force_instance=True,
+            resolver=PinnedResolver(addresses=addresses),
+            max_clients=1,
+            max_header_size=MAX_HEADERS,
+            max_body_size=max_bytes + SLACK,
+            max_buffer_size=max(max_bytes + SLACK, MAX_HEADERS),
+        )
+
+    async def run(self, request: HTTPRequest) -> tuple[HTTPResponse, bytes]:
+        """The answer and its body. Raises: FetchError."""
+        request.header_callback = self._note_header
+        request.streaming_callback = self._received.extend
+        answer = self._client.fetch(request, raise_error=False)
+        # A caller may go away before the answer comes: Tornado must not be left with one for nobody, which it
+        # logs, nor may an error that nobody waits for be.
+        answer.add_done_callback(lambda done: done.cancelled() or done.exception())
+        try:
+            response = await asyncio.shield(answer)
+        except Exception as error:
+            # More than its own errors: Tornado lets some of what a parser meets in garbage through as it is.
+            raise self._build_error(error) from None
+        finally:
+            self._client.close()
+        self._check_size()
+        return response, bytes(self._received)
+
+    def _note_header(self, line: str) -> None:
+        name, _, value = line.partition(":")
+        length = value.strip()[:20]
+        if name.strip().lower() == "content-length" and length.isascii() and length.isdigit():
+            self._told = int(length)
+
+    def _check_size(self) -> None:
+        if max(self._told, len(self._received)) > self._max_bytes:
+            raise FetchError(f"the answer is longer than {self._max_bytes} bytes", reason="fetch_too_large")
+
+    def _build_error(self, error: BaseException | None) -> FetchError:
+        """What went wrong, in words of ours: an exception's own could hold what the other side wrote."""
+        try:
+            self._check_size()
+        except FetchError as too_large:
+            return too_large
+        if isinstance(error, HTTPTimeoutError | TimeoutError):
+            return FetchError("it did not answer in time", reason="fetch_timeout")
+        if isinstance(error, ssl.SSLError):
+            problem = getattr(error, "verify_message", "") or error.reason or "TLS failed"
+            return FetchError(f"it can't be reached by TLS: {problem}", reason="fetch_tls")
+        if isinstance(error, OSError) and error.strerror:
+            return FetchError(f"it can't be reached: {error.strerror}", reason="fetch_failed")
+        logger.debug("a fetch failed: %s", type(error).__name__)
+        return FetchError("it gave no whole answer", reason="fetch_failed")
+
+
+def _build_fetched(url: str, response: HTTPResponse, body: bytes) -> Fetched:
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise FetchError("the answer is compressed, which was not asked for", reason="fetch_encoded")
+    return Fetched(url=url, status=response.code, headers=headers, body=body)
+
+
+class PinnedResolver(Resolver):
+    """Knows the answer already: the addresses that were checked."""
+
+    def initialize(self, addresses: Sequence[SocketAddress] = ()) -> None:
+        self._addresses = addresses
+
+    async def resolve(
+        self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[SocketAddress]:
+        return list(self._addresses)
