@@ -31,6 +31,7 @@ from omnitornado.serving.accounts import (
     check_clients,
 )
 from omnitornado.serving.loading import find_app
+from omnitornado.serving.memory import settle_collector
 from omnitornado.serving.mount import McpMount, Mount
 from omnitornado.serving.ready import PresetClient, Ready, print_banner
 from omnitornado.serving.sockets import bind, build_ssl
@@ -39,6 +40,7 @@ from omnitornado.store.embedded import EmbeddedStore
 from omnitornado.store.errors import StoreError
 from omnitornado.web.identity import Identity
 from omnitornado.web.services import ScopeTool
+from omnitornado.web.site import Site
 
 BODY_TIMEOUT = 30.0
 """Seconds in which a request's body must have come."""
@@ -135,7 +137,9 @@ class Server:
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        on_ready(await self.start())
+        ready = await self.start()
+        settle_collector()
+        on_ready(ready)
         await stop.wait()
         await self.stop()
         return 0 if self.authorization_server.store.outage is None else 1
@@ -234,8 +238,9 @@ class Server:
             mount.build_spec(resource, services)
             for mount, resource in zip(self._mounts, self._resources, strict=True)
         ]
-        return Application(
+        return Site(
             specs + build_url_specs(ROUTES, services),
+            services,
             default_handler_class=NotFoundHandler,
             default_handler_args={"services": services},
             log_function=_log_request,

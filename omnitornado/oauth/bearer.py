@@ -8,11 +8,11 @@ from typing import Final
 
 import msgspec
 
-from omnitornado.oauth.people import People
+from omnitornado.oauth.people import People, Person
 from omnitornado.oauth.resource import ProtectedResource
 from omnitornado.oauth.scope import restrict
 from omnitornado.oauth.secrets import digest
-from omnitornado.store.records import Grant
+from omnitornado.store.records import AccessToken, Grant
 from omnitornado.store.transitions import Store
 
 B64TOKEN: Final = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
@@ -60,13 +60,21 @@ async def check_bearer(
             reason="token_unknown",
         )
     access, grant = found
+    return build_bearer(access, grant, people.find(grant.username), resource)
+
+
+def build_bearer(
+    access: AccessToken, grant: Grant, person: Person | None, resource: ProtectedResource
+) -> Bearer:
+    """Who a living token of a living grant speaks for at a resource. `person` is the grant's; None for one
+    who is gone. Raises: BearerError.
+    """
     if resource.path not in (access.resources if access.resources is not None else grant.resources):
         raise BearerError(
             code="invalid_token",
             description="the access token is for another resource",
             reason="token_audience",
         )
-    person = people.find(grant.username)
     if person is None:
         raise BearerError(
             code="invalid_token",
@@ -74,20 +82,16 @@ async def check_bearer(
             reason="person_unknown",
         )
     scope = grant.scope if access.scope is None else access.scope
-    bearer = _build_bearer(grant, restrict(scope, person.scopes), access.expires_at)
-    check_scope(bearer, resource.scope)
-    return bearer
-
-
-def _build_bearer(grant: Grant, scope: tuple[str, ...], expires_at: float) -> Bearer:
-    return Bearer(
+    bearer = Bearer(
         username=grant.username,
         client_id=grant.client_id,
         client_name=grant.client_name,
-        scope=scope,
+        scope=restrict(scope, person.scopes),
         grant_id=grant.grant_id,
-        expires_at=expires_at,
+        expires_at=access.expires_at,
     )
+    check_scope(bearer, resource.scope)
+    return bearer
 
 
 def parse_authorization(authorization: str | None) -> str:

@@ -6,10 +6,10 @@ import ssl
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from tornado.httpserver import HTTPServer
 from tornado.web import Application
 
 from omnitornado.speed import is_installed
+from omnitornado.speed.plain import PlainServer
 
 
 class HttpServer(Protocol):
@@ -59,12 +59,12 @@ async def open_server(
         fast = SpeedServer(application, limits=limits, ssl_options=ssl_options)
         await fast.listen(sockets)
         return fast
-    plain = HTTPServer(
+    plain = PlainServer(
         application,
         ssl_options=ssl_options,
         max_body_size=max_body,
         body_timeout=body_timeout,
-        idle_connection_timeout=idle_timeout,
+        idle_timeout=idle_timeout,
     )
     plain.add_sockets(sockets)
     return plain

@@ -217,6 +217,13 @@ class EmbeddedStore:
             return None
         return (access, grant) if now < access.expires_at and now < grant.expires_at else None
 
+    def find_access_now(self, access_hash: bytes, *, now: float) -> tuple[AccessToken, Grant] | None:
+        access = self._access.get(access_hash)
+        grant = None if access is None else self._grants.get(access.grant_id)
+        if access is None or grant is None or now >= access.expires_at or now >= grant.expires_at:
+            return None
+        return None if grants.is_touch_due(grant, now) else (access, grant)
+
     async def revoke_access(self, access_hash: bytes) -> bool:
         return await self._commit(*grants.revoke_access(self._state, access_hash, self._clock()))
 

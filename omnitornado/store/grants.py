@@ -77,9 +77,14 @@ def revoke_grant(state: State, grant_id: bytes, now: float) -> tuple[bool, Chang
     return known, (state.grants.build_delete(grant_id),) if known else ()
 
 
+def is_touch_due(grant: Grant, now: float) -> bool:
+    """Whether it is worth noting that the grant was used."""
+    return now - grant.last_used_at >= TOUCH_GRANULARITY
+
+
 def touch_grant(state: State, grant_id: bytes, now: float) -> Changes:
     grant = state.grants.find_living(grant_id, now)
-    if grant is None or now - grant.last_used_at < TOUCH_GRANULARITY:
+    if grant is None or not is_touch_due(grant, now):
         return ()
     return (state.grants.build_put(grant_id, msgspec.structs.replace(grant, last_used_at=now)),)
 

@@ -155,6 +155,10 @@ class Store(Protocol):
     async def find_access(self, access_hash: bytes, *, now: float) -> tuple[AccessToken, Grant] | None:
         """The token and its grant, both living; None otherwise. The hot path: every request calls it."""
 
+    def find_access_now(self, access_hash: bytes, *, now: float) -> tuple[AccessToken, Grant] | None:
+        """What `find_access` gives, where that takes no waiting and `touch_grant` would note nothing. None
+        says nothing: ask `find_access`."""
+
     async def revoke_access(self, access_hash: bytes) -> bool:
         """Forget one access token; False when it was unknown."""
 

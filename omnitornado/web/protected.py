@@ -81,7 +81,7 @@ class ProtectedHandler(EventStreamHandler):
     @property
     def principal(self) -> Principal:
         """Who calls. Only after `prepare`."""
-        return _build_principal(self.bearer)
+        return build_principal(self.bearer)
 
     async def authenticate(self) -> Bearer:
         """Raises: BearerError, which becomes the challenge; StoreUnavailable."""
@@ -155,7 +155,8 @@ class ProtectedHandler(EventStreamHandler):
             super().log_exception(typ, value, tb)
 
 
-def _build_principal(bearer: Bearer) -> Principal:
+def build_principal(bearer: Bearer) -> Principal:
+    """Who calls, as the protocol has it."""
     return Principal(
         username=bearer.username,
         client_id=bearer.client_id,

@@ -8,11 +8,11 @@ from types import TracebackType
 from typing import Any, Self
 
 import uvloop
-from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler, stream_request_body
 
 from omnitornado.speed.limits import Limits
+from omnitornado.speed.plain import PlainServer
 from omnitornado.speed.protocol import SpeedProtocol
 from omnitornado.speed.server import SpeedServer
 
@@ -137,7 +137,7 @@ def build_application(diary: Diary) -> Application:
 
 
 class Site:
-    """A server on a free port. `kind` is "tornado" or "speed"; only the second has a clock to set."""
+    """A server on a free port. `kind` is "tornado" or "speed"."""
 
     def __init__(self, kind: str, limits: Limits, tls: ssl.SSLContext | None = None) -> None:
         self.kind = kind
@@ -157,8 +157,13 @@ class Site:
             )
             await self.server.listen(sockets)
         else:
-            self.server = HTTPServer(
-                application, max_body_size=self._limits.max_body, max_header_size=self._limits.max_head
+            self.server = PlainServer(
+                application,
+                max_body_size=self._limits.max_body,
+                max_header_size=self._limits.max_head,
+                idle_timeout=self._limits.idle_timeout,
+                body_timeout=self._limits.body_timeout,
+                clock=lambda: self.time,
             )
             self.server.add_sockets(sockets)
         return self

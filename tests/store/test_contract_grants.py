@@ -2,6 +2,7 @@
 
 import pytest
 
+from omnitornado.store.limits import TOUCH_GRANULARITY
 from omnitornado.store.records import Grant
 from omnitornado.store.transitions import CodeOutcome, RefreshOutcome, Rotation, Store
 
@@ -69,6 +70,26 @@ def test_redeeming_a_code_makes_the_grant_and_its_first_token(run: Run) -> None:
         assert outcome is CodeOutcome.REDEEMED
         assert await store.find_grant(grant.grant_id, now=START) == grant
         assert await store.find_access(TOKEN, now=START) == (build_access(grant), grant)
+
+    run(scenario)
+
+
+def test_what_is_found_without_waiting_is_what_is_found(run: Run) -> None:
+    """Our choice: the same answer or none. None as well where it is time to note that the grant was used."""
+
+    async def scenario(store: Store, clock: Clock) -> None:
+        grant = build_grant()
+        access = build_access(grant)
+        await store.issue_code(CODE, build_code())
+        assert store.find_access_now(TOKEN, now=START) is None
+        await store.redeem_code(CODE, grant, TOKEN, access, now=START)
+        for now in (START, START + TOUCH_GRANULARITY - 1):
+            assert store.find_access_now(TOKEN, now=now) in (None, (access, grant))
+        assert store.find_access_now(TOKEN, now=START + TOUCH_GRANULARITY) is None
+        await store.touch_grant(grant.grant_id, now=access.expires_at - 1)
+        assert store.find_access_now(TOKEN, now=access.expires_at) is None
+        await store.revoke_grant(grant.grant_id)
+        assert store.find_access_now(TOKEN, now=START) is None
 
     run(scenario)
 

@@ -230,6 +230,7 @@ class Site:
         store = self.server.authorization_server.store
         for name in ("_commit", "find_access", "find_client", "find_grants", "find_session"):
             setattr(store, name, fail)
+        store.find_access_now = lambda *args, **kwargs: None  # type: ignore[method-assign]
 
 
 def build_initialize(version: str = "2025-11-25") -> dict[str, Any]:

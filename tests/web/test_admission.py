@@ -1,0 +1,233 @@
+"""The short way to `/mcp`: who takes it gets what the long way gives, and whoever should not, does not."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
+
+from omnitornado.oauth.resource import ProtectedResource
+from omnitornado.serving.memory import YOUNG
+from omnitornado.web.admission import Admission
+from omnitornado.web.mcp_call import CallDelegate, McpCallHandler
+from omnitornado.web.protected import Protection
+
+from .site import Site, build_stateless, until
+from .wire import Answer, Connection, build_request, exchange
+
+MESSAGE, MIRRORED = build_stateless("tools/call", {"name": "whoami", "arguments": {}})
+BODY = json.dumps(MESSAGE).encode()
+GRANULARITY = 61.0
+"""Seconds after which a grant's use is noted again."""
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A line for each request that has taken the short way."""
+    taken: list[str] = []
+    initialize = McpCallHandler.initialize
+
+    def remember(self: McpCallHandler, *args: Any, **arguments: Any) -> None:
+        taken.append(self.request.path)
+        initialize(self, *args, **arguments)
+
+    monkeypatch.setattr(McpCallHandler, "initialize", remember)
+    return taken
+
+
+def build_headers(token: str, **more: str) -> dict[str, str]:
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"} | MIRRORED
+    return {name.replace("_", "-"): value for name, value in headers.items()} | more
+
+
+async def post(site: Site, headers: dict[str, str], body: bytes = BODY, path: str = "/mcp") -> Answer:
+    return await exchange(site.port, build_request(f"POST {path}", site.port, headers=headers, body=body))
+
+
+async def obtain_token(site: Site) -> str:
+    token: str = (await site.obtain_tokens())["access_token"]
+    return token
+
+
+@pytest.mark.gen_test
+async def test_both_ways_give_the_same_answer(site: Site, short: list[str]) -> None:
+    """Our choice: the short way is shorter, and nothing else."""
+    token = await obtain_token(site)
+    quick = await post(site, build_headers(token))
+    assert short == ["/mcp"]
+    slow = await post(site, build_headers(token, Authorization=f"bearer  {token}"))
+    assert short == ["/mcp"]
+    assert quick.status == 200
+    assert json.loads(quick.body)["result"]["content"][0]["text"] == "ada by preset"
+    assert (quick.status, quick.headers, quick.body) == (slow.status, slow.headers, slow.body)
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 421),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Authorization": "Bearer x"}, 401),
+        ({"Authorization": "Basic x"}, 401),
+        ({"Authorization": ""}, 401),
+        ({"Content-Type": "multipart/form-data"}, 200),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, 200),
+        ({"Expect": "100-continue"}, 200),
+        ({"Mcp-Name": "add"}, 400),
+    ],
+)
+async def test_whatever_is_not_plainly_good_is_judged_as_ever(
+    site: Site, short: list[str], headers: dict[str, str], status: int
+) -> None:
+    """Required by RFC 6750 §3.1, MCP 2026-07-28 streamable-http (Security & Endpoint, Server Validation)."""
+    token = await obtain_token(site)
+    sent = {"Host": f"127.0.0.1:{site.port}"} | build_headers(token) | headers
+    async with Connection(site.port) as connection:
+        connection.send(build_request("POST /mcp", site.port, headers=sent, body=BODY))
+        if "Expect" in headers:
+            assert (await connection.read_until(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")
+        assert (await connection.read_answer()).status == status
+    assert short == (["/mcp"] if "Mcp-Name" in headers else [])
+
+
+@pytest.mark.gen_test
+async def test_a_path_that_is_another_goes_the_long_way(site: Site, short: list[str]) -> None:
+    """Our choice: a final slash is the same endpoint; a longer path is none."""
+    token = await obtain_token(site)
+    assert (await post(site, build_headers(token), path="/mcp/")).status == 200
+    assert (await post(site, build_headers(token), path="/mcp//")).status == 404
+    assert (await post(site, build_headers(token), path="//mcp")).status == 404
+    assert short == []
+    assert (await post(site, build_headers(token), path="/mcp?a=b")).status == 200
+    assert short == ["/mcp"]
+
+
+@pytest.mark.gen_test
+async def test_a_second_authorization_header_closes_the_short_way(site: Site, short: list[str]) -> None:
+    """Required by RFC 6750 §3.1 invalid_request."""
+    token = await obtain_token(site)
+    request = build_request("POST /mcp", site.port, headers=build_headers(token), body=BODY)
+    for other in (token, "x"):
+        twice = request.replace(b"\r\n\r\n", f"\r\nAuthorization: Bearer {other}\r\n\r\n".encode(), 1)
+        assert (await exchange(site.port, twice)).status == 400
+    assert short == []
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("length", ["", "-1", "+5", "0x10", "1" * 30, "5,5", "4194305"])
+async def test_a_length_that_is_none_or_too_long_closes_the_short_way(
+    site: Site, short: list[str], length: str
+) -> None:
+    """Required by RFC 9112 §6.3, RFC 9110 §15.5.14."""
+    token = await obtain_token(site)
+    headers = build_headers(token) | {"Content-Length": length, "Connection": "close"}
+    async with Connection(site.port) as connection:
+        connection.send(build_request("POST /mcp", site.port, headers=headers))
+        connection.writer.write_eof()
+        raw = await connection.read_end()
+    assert not raw.startswith(b"HTTP/1.1 200 ")
+    assert short == []
+
+
+@pytest.mark.gen_test
+async def test_what_a_token_came_to_is_forgotten_with_what_it_was_read_off(
+    site: Site, short: list[str]
+) -> None:
+    """Required by RFC 7009 §2, RFC 6750 §3.1 and our choice: looked up for each request."""
+    token, other = await obtain_token(site), await obtain_token(site)
+    assert [(await post(site, build_headers(one))).status for one in (token, other, token)] == [200] * 3
+    people = site.services.people._people
+    assert isinstance(people, dict)
+    person = people.pop("ada")
+    assert (await post(site, build_headers(token))).status == 401
+    people["ada"] = type(person)("ada", person.password_hash, ())  # who may grant nothing any more
+    assert (await post(site, build_headers(token))).status == 403
+    people["ada"] = person
+    assert (await post(site, build_headers(token))).status == 200
+    await site.post_token({"token": token}, path="/revoke")
+    assert (await post(site, build_headers(token))).status == 401
+    assert (await post(site, build_headers(other))).status == 200
+    site.clock.advance(3601)
+    assert (await post(site, build_headers(other))).status == 401
+    assert len(short) == 5
+
+
+@pytest.mark.gen_test
+async def test_a_grants_use_is_noted_as_ever(site: Site, short: list[str]) -> None:
+    """Our choice: once a minute a request goes the long way, which notes it."""
+    token = await obtain_token(site)
+    await post(site, build_headers(token))
+    site.clock.advance(GRANULARITY)
+    await post(site, build_headers(token))
+    assert len(short) == 1
+    (grant,) = await site.services.store.find_grants("ada", now=site.clock())
+    assert grant.last_used_at == site.clock()
+    await post(site, build_headers(token))
+    assert len(short) == 2
+
+
+@pytest.mark.gen_test
+async def test_a_token_for_another_endpoint_is_not_let_in(site: Site) -> None:
+    """Required by RFC 8707 §2: a token is good for the resource that it was issued for."""
+    token = await obtain_token(site)
+    headers = HTTPHeaders(
+        {"Host": f"127.0.0.1:{site.port}", "Content-Length": "1", "Content-Type": "application/json"}
+        | {"Authorization": f"Bearer {token}"}
+    )
+    request = HTTPServerRequest(start_line=RequestStartLine("POST", "/mcp", "HTTP/1.1"), headers=headers)
+    for path, is_let_in in (("/mcp", True), ("/other", False), ("/mcp", True)):
+        resource = ProtectedResource(path=path, name="a", scope=("mcp",))
+        admission = Admission(site.services, Protection(resource=resource, max_body=1))
+        assert (admission.find_admitted(request) is not None) is is_let_in
+
+
+@pytest.mark.gen_test
+async def test_so_many_tokens_are_remembered_and_no_more(
+    site: Site, short: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our choice: bounded, and the oldest goes."""
+    monkeypatch.setattr("omnitornado.web.admission.MAX_KNOWN", 2)
+    tokens = [await obtain_token(site) for _ in range(4)]
+    for token in (*tokens, *tokens):
+        assert (await post(site, build_headers(token))).status == 200
+    ((admission, _),) = site.server._http.request_callback._mcp.values()
+    assert len(admission._known) == 2
+    assert len(short) == 8
+
+
+@pytest.mark.gen_test
+async def test_a_body_in_pieces_is_waited_for_and_counts_as_under_way(site: Site, short: list[str]) -> None:
+    """Our choice: a server that stops lets it come."""
+    token = await obtain_token(site)
+    request = build_request("POST /mcp", site.port, headers=build_headers(token), body=BODY)
+    cut = request.index(b"\r\n\r\n") + 4
+    async with Connection(site.port) as connection:
+        for piece in (request[:-20], request[-20:-10]):
+            connection.send(piece)
+            await until(lambda: len(site.services.in_flight) == 1)
+        (under_way,) = site.services.in_flight._requests
+        assert isinstance(under_way, CallDelegate)
+        await until(lambda: sum(map(len, under_way._chunks)) == len(request) - cut - 10)
+        assert short == []
+        connection.send(request[-10:])
+        assert (await connection.read_answer()).status == 200
+        await until(lambda: len(site.services.in_flight) == 0)
+        connection.send(request[:-5])
+        await until(lambda: len(site.services.in_flight) == 1)
+    await until(lambda: len(site.services.in_flight) == 0)
+    assert short == ["/mcp"]
+
+
+def test_what_stands_when_the_server_answers_is_left_out_of_the_collection() -> None:
+    """Our choice: of the whole process, which therefore is nothing but the server."""
+    script = (
+        "import gc\n"
+        "from omnitornado.serving.memory import settle_collector\n"
+        "settle_collector()\n"
+        "print(gc.get_threshold()[0], gc.get_freeze_count() > 1000)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(YOUNG), "True"]
