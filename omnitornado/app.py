@@ -22,6 +22,7 @@ from omnitornado.net.guarded_fetch import GuardedFetch
 from omnitornado.oauth.browser_session import BrowserSessions
 from omnitornado.oauth.client import Clients, OAuthClient
 from omnitornado.oauth.consent import ConsentRules
+from omnitornado.oauth.introspection import IntrospectionRules, ResourceServer, build_resource_servers
 from omnitornado.oauth.issuance import REFRESH_GRACE, TokenRules
 from omnitornado.oauth.login import SignIn, ValidateUser
 from omnitornado.oauth.people import People, Person
@@ -39,6 +40,7 @@ from omnitornado.web.guard import H, guard_handler
 from omnitornado.web.health import HealthHandler
 from omnitornado.web.home import HomeHandler, NotFoundHandler, StaticHandler
 from omnitornado.web.identity import Identity
+from omnitornado.web.introspect import IntrospectHandler
 from omnitornado.web.login import LoginHandler, LogoutHandler
 from omnitornado.web.mcp import McpHandler
 from omnitornado.web.metadata import ResourceMetadataHandler, ServerMetadataHandler
@@ -92,6 +94,7 @@ ROUTES: Final = (
     Route("/register", RegisterHandler, "RFC 7591 §3", "/register"),
     Route("/register/([^/]+)", ClientConfigurationHandler, "RFC 7592 §2", "/register/{client_id}"),
     Route("/revoke", RevokeHandler, "RFC 7009 §2", "/revoke"),
+    Route("/introspect", IntrospectHandler, "RFC 7662 §2", "/introspect"),
     Route("/login", LoginHandler, "RFC 6749 §3.1", "/login"),
     Route("/logout", LogoutHandler, "our choice", "/logout"),
     Route("/account", AccountHandler, "our choice", "/account"),
@@ -157,6 +160,7 @@ class AuthorizationServer:
         registrations_per_minute: int = 60,
         initial_token_hashes: Iterable[bytes] = (),
         unused_client_lifetime: float | None = 30 * 86400.0,
+        resource_servers: Iterable[ResourceServer] = (),
         allowed_origins: Iterable[str] = (),
         trusted_proxies: Sequence[IPv4Network | IPv6Network] = (),
         bcrypt_threads: int = 2,
@@ -169,11 +173,12 @@ class AuthorizationServer:
         `check(username, password)`, plain or async, gives True or False. Or give `people`. clients: preset
         clients, from `build_preset`. name: what the pages call the server. store: an opened store, or the
         path of its files; None keeps everything in memory. scopes: each scope with what it allows, in words.
-        Resources add theirs. default_scope: what a request that names no scope asks for; default: every scope
-        there is then. initial_token_hashes: SHA-256 digests of tokens, one of which a client must send to
-        register; none: anyone may. unused_client_lifetime: how long a registration is kept that never got a
-        grant, None for ever. find_tools: the tools behind a scope, for the consent page. fetch: how other
-        hosts are asked; default: by https, and those on the public internet alone.
+        Resources add theirs. default_scope: what a request that names no scope asks for, beside what the
+        resources it is for need. resource_servers: who may introspect tokens, and for which resources.
+        initial_token_hashes: SHA-256 digests of tokens, one of which a client must send to register; none:
+        anyone may. unused_client_lifetime: how long a registration is kept that never got a grant, None for
+        ever. find_tools: the tools behind a scope, for the consent page. fetch: how other hosts are asked;
+        default: by https, and those on the public internet alone.
 
         Lifetimes and `refresh_grace` are in seconds. Raises: StoreError.
         """
@@ -183,7 +188,7 @@ class AuthorizationServer:
         self.store = opened
         self._resources: list[ProtectedResource] = []
         self._descriptions: dict[str, str] = dict(scopes or {})
-        self._default_scope = list(default_scope)
+        servers = build_resource_servers(resource_servers)
         presets = Clients(clients, opened)
         self.services = Services(
             identity=identity,
@@ -193,7 +198,7 @@ class AuthorizationServer:
             people=known,
             sign_in=SignIn(known, opened, threads=bcrypt_threads, validate_user=validate_user),
             sessions=BrowserSessions(opened, known, lifetime=session_lifetime, token_bytes=token_bytes),
-            scopes=ScopePolicy(descriptions=self._descriptions, default=self._default_scope),
+            scopes=ScopePolicy(descriptions=self._descriptions, default=tuple(default_scope)),
             resources=self._resources,
             tokens=TokenRules(
                 store=opened,
@@ -214,6 +219,9 @@ class AuthorizationServer:
                 initial_token_hashes=tuple(initial_token_hashes),
                 token_bytes=token_bytes,
             ),
+            introspection=IntrospectionRules(
+                store=opened, people=known, resources=self._resources, servers=servers
+            ),
             templates=Loader(str(find_assets("templates")), autoescape="xhtml_escape"),
             can_register=can_register,
             registrations=RateLimit(registrations_per_minute),
@@ -224,6 +232,7 @@ class AuthorizationServer:
             clock=clock,
             token_bytes=token_bytes,
         )
+        self._protect_elsewhere(servers.values())
 
     @property
     def routes(self) -> list[URLSpec]:
@@ -235,12 +244,22 @@ class AuthorizationServer:
     ) -> ProtectedResource:
         """Make a path a protected resource (RFC 9728): clients can ask for tokens for it from here on."""
         resource = ProtectedResource(path=path, name=name or self.services.server_name, scope=tuple(scope))
-        self._resources.append(resource)
+        # Before those elsewhere: the first one stands for the server where only one can.
+        self._resources.insert(sum(not known.is_elsewhere for known in self._resources), resource)
         for token in scope:
             self._descriptions.setdefault(token, description or f"Use {resource.name}")
-            if token not in self._default_scope:
-                self._default_scope.append(token)
         return resource
+
+    def _protect_elsewhere(self, servers: Iterable[ResourceServer]) -> None:
+        """Let clients ask for tokens for the resource servers that stand under another address."""
+        for server in servers:
+            name = server.name or server.server_id
+            for url in server.resources:
+                if url.startswith("/") or any(known.path == url for known in self._resources):
+                    continue
+                self._resources.append(ProtectedResource(path=url, name=name, scope=server.scope))
+                for token in server.scope:
+                    self._descriptions.setdefault(token, f"Use {name}")
 
     async def start(self) -> None:
         """Begin keeping state, on the running loop."""

@@ -94,11 +94,11 @@ def _build_parser() -> _Parser:
 def _check(path: Path, overrides: "Overrides") -> int:
     from omnitornado.config import describe_config, load_config
     from omnitornado.passwords import MIN_ROUNDS
-    from omnitornado.server import check_clients, find_app
+    from omnitornado.server import check_accounts, find_app
 
     # Nobody signs in: a plain password's hash need not be slow.
     config = load_config(path, overrides=overrides, bcrypt_rounds=MIN_ROUNDS)
-    check_clients(config)
+    check_accounts(config)
     find_app(config)
     for label, value in describe_config(config):
         print(f"{label}: {value}")

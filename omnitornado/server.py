@@ -27,8 +27,9 @@ from omnitornado.oauth.people import Person
 from omnitornado.serving.accounts import (
     build_client_table,
     build_oauth_client,
+    build_resource_server,
     build_user_table,
-    check_clients,
+    check_accounts,
 )
 from omnitornado.serving.loading import find_app
 from omnitornado.serving.memory import settle_collector
@@ -67,7 +68,7 @@ class Server:
         public_url: str = "",
         store: str | Path | None = "omnitornado.state",
         validate_user: ValidateUser | None = None,
-        settings: Mapping[str, Mapping[str, Any]] | None = None,
+        settings: Mapping[str, Mapping[str, Any] | Sequence[Mapping[str, Any]]] | None = None,
         fetch: Fetch | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -84,7 +85,10 @@ class Server:
         presets = (
             [dict(client) for client in clients] if clients is not None else [build_client_table(mcp.name)]
         )
-        tables: dict[str, Any] = {name: dict(table) for name, table in (settings or {}).items()}
+        tables: dict[str, Any] = {
+            name: dict(table) if isinstance(table, Mapping) else [dict(one) for one in table]
+            for name, table in (settings or {}).items()
+        }
         tables["server"] = {"host": host, "port": port, "public_url": public_url} | tables.get("server", {})
         tables["store"] = {"path": str(store) if store is not None else ""} | tables.get("store", {})
         tables["mcp"] = {"name": mcp.name} | tables.get("mcp", {})
@@ -112,7 +116,7 @@ class Server:
         self._mcp = mcp
         self._mounts: list[Mount] = []
         self._validate_user = validate_user
-        check_clients(config)
+        check_accounts(config)
         self._fetch = fetch or GuardedFetch(trusted_hosts=config.outbound.trusted_hosts).fetch
         self._clock = clock
 
@@ -219,6 +223,7 @@ class Server:
             registrations_per_minute=config.registration.rate_per_minute,
             initial_token_hashes=config.registration.initial_access_tokens,
             unused_client_lifetime=config.registration.unused_lifetime,
+            resource_servers=[build_resource_server(server) for server in config.resource_servers],
             allowed_origins=config.server.allowed_origins,
             trusted_proxies=config.server.trusted_proxies,
             bcrypt_threads=config.login.bcrypt_threads,
@@ -282,4 +287,4 @@ def _log_request(handler: RequestHandler) -> None:
     )
 
 
-__all__ = ["PresetClient", "Ready", "Server", "check_clients", "find_app"]
+__all__ = ["PresetClient", "Ready", "Server", "check_accounts", "find_app"]

@@ -42,7 +42,7 @@ class App(types.ModuleType):
 
         self.Server = Server
 
-    def check_clients(self, config: Config) -> None:
+    def check_accounts(self, config: Config) -> None:
         """Nothing to find in these configurations."""
 
     def find_app(self, config: Config) -> object:

@@ -15,7 +15,12 @@ HERE = Path(__file__).parent
 ROUNDS = 4
 USER = {"username": "admin", "password": "password"}
 CLIENT = {"client_id": "app", "client_secret": "12345678"}
-ARRAYS = {"users": USER, "clients": CLIENT}
+RESOURCE_SERVER = {"server_id": "files", "server_secret": "12345678", "resources": ["/mcp"]}
+ARRAYS: dict[str, dict[str, Any]] = {
+    "users": USER,
+    "clients": CLIENT,
+    "resource_servers": RESOURCE_SERVER,
+}
 NETWORK = ipaddress.ip_network
 
 
@@ -132,6 +137,16 @@ VALID: dict[tuple[str, str], list[tuple[object, object]]] = {
     ("clients", "grant_types"): [(["authorization_code"], ("authorization_code",))],
     ("clients", "scope"): [("mcp", ("mcp",)), ("a b  a", ("a", "b")), ("", None)],
     ("clients", "client_uri"): [("https://app.example.com/x", "https://app.example.com/x"), ("", None)],
+    ("resource_servers", "server_id"): [("files", "files")],
+    ("resource_servers", "server_secret"): [("12345678", "12345678")],
+    ("resource_servers", "resources"): [
+        (["/mcp", "/files/mcp"], ("/mcp", "/files/mcp")),
+        (["HTTPS://Files.Example.COM:443/Mcp/"], ("https://files.example.com/Mcp",)),
+        (["https://files.example.com"], ("https://files.example.com",)),
+        (["http://127.0.0.1:9000/mcp"], ("http://127.0.0.1:9000/mcp",)),
+    ],
+    ("resource_servers", "scope"): [("files", ("files",)), ("", None)],
+    ("resource_servers", "name"): [("", ""), ("Files", "Files")],
     ("mcp", "path"): [("/mcp", "/mcp"), ("/a/b-c.d_e~f", "/a/b-c.d_e~f"), ("/tokens", "/tokens")],
     ("mcp", "name"): [("My tools", "My tools")],
     ("mcp", "app"): [("", ""), ("tools:mcp", "tools:mcp"), ("a.b:c.d", "a.b:c.d")],
@@ -340,6 +355,28 @@ INVALID: dict[tuple[str, str], list[object]] = {
         "a:class",
         1,
     ],
+    ("resource_servers", "server_id"): ["", "a b", *NOT_WORD],
+    ("resource_servers", "server_secret"): ["", "1234567", *NOT_WORD],
+    ("resource_servers", "resources"): [
+        [],
+        [""],
+        ["files"],
+        ["/token"],
+        ["/mcp/"],
+        ["http://files.example.com/mcp"],
+        ["https://files.example.com/mcp?x=1"],
+        ["https://files.example.com/mcp#x"],
+        ["https://user:password@files.example.com/mcp"],
+        ["https://files.example.com:0/mcp"],
+        ["https:///mcp"],
+        ["https://[x/mcp"],
+        ["ftp://files.example.com/mcp"],
+        ["https://files.example.com/a b"],
+        [1],
+        "/mcp",
+    ],
+    ("resource_servers", "scope"): ['a"b', 1, ["files"]],
+    ("resource_servers", "name"): ["a\nb", *NOT_WORD],
     ("mcp", "scope"): ["", "a b", "ä", 1],
     ("mcp", "max_body"): [0, -1, 1023, 2**30 + 1, "4MB", "4", "", "MiB", True, 1.5],
     ("mcp", "tool_timeout"): [-1, "never", True, 1.5],

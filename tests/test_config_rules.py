@@ -256,6 +256,8 @@ def test_a_store_path_that_is_a_folder_is_refused(tmp_path: Path) -> None:
         {"clients": [{"client_id": "app", "client_secret": [SECRET]}]},
         {"clients": [{"client_id": "app", "client_secret": SECRET, "token_endpoint_auth_method": "none"}]},
         {"clients": [{"client_id": "app", "client_secret": SECRET}] * 2},
+        {"resource_servers": [{"server_id": "x", "server_secret": SECRET}]},
+        {"resource_servers": [{"server_id": "x", "server_secret": SECRET + "ä", "resources": ["/mcp"]}]},
         {"registration": {"initial_access_tokens": [SECRET + " "]}},
         {"registration": {"initial_access_tokens": [SECRET, SECRET * 100]}},
         {"server": {"public_url": f"https://user:{SECRET}@a.example"}},

@@ -11,6 +11,7 @@ from omnitornado.config.endpoint import McpSettings
 from omnitornado.config.errors import ConfigError
 from omnitornado.config.outbound import OutboundSettings
 from omnitornado.config.registration import RegistrationSettings
+from omnitornado.config.resource_servers import ResourceServerSettings
 from omnitornado.config.sections import SECTIONS, Config, Overrides
 from omnitornado.config.settings import (
     LoginSettings,
@@ -31,6 +32,7 @@ __all__ = [
     "OutboundSettings",
     "Overrides",
     "RegistrationSettings",
+    "ResourceServerSettings",
     "ServerSettings",
     "StoreSettings",
     "TokenSettings",

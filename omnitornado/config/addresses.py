@@ -249,3 +249,26 @@ def _parse_web_address(value: object) -> str | None:
 
 
 WEB_ADDRESS = Kind("the https:// or http:// address of a page", _parse_web_address)
+
+
+def _parse_resource(value: object) -> str:
+    """RFC 8707 §2: an absolute URI without a fragment; here without a query and a final slash too."""
+    resource = expect_string(value, RESOURCE.label)
+    if resource.startswith("/"):
+        return str(MCP_PATH.parse(resource))
+    if not _URI.fullmatch(resource) or "?" in resource:
+        raise ValueError(f"expected {RESOURCE.label}, without a query or a fragment")
+    try:
+        parts = urlsplit(resource)
+        origin = parts._replace(path="").geturl()
+    except ValueError:
+        raise ValueError("not a URL: its host or port is malformed") from None
+    origin = _build_origin(_split_origin(origin))
+    if origin.startswith("http:") and not is_loopback_host(parts.hostname or ""):
+        raise ValueError("https is required unless the host is loopback")
+    return origin + parts.path.rstrip("/")
+
+
+RESOURCE = Kind(
+    'a path such as "/mcp", or an address such as "https://files.example.com/mcp"', _parse_resource
+)

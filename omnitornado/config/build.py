@@ -10,6 +10,7 @@ from omnitornado.config.accounts import ClientSettings, UserSettings
 from omnitornado.config.checks import (
     build_client,
     build_user,
+    check_resources,
     check_server,
     check_store_folder,
     find_duplicate,
@@ -21,6 +22,7 @@ from omnitornado.config.keys import REQUIRED, Key, Section, Settings
 from omnitornado.config.kinds import name_type
 from omnitornado.config.outbound import OutboundSettings
 from omnitornado.config.registration import RegistrationSettings
+from omnitornado.config.resource_servers import ResourceServerSettings
 from omnitornado.config.sections import SECTIONS, Config, Overrides
 from omnitornado.config.settings import (
     LoginSettings,
@@ -92,6 +94,7 @@ def _build(data: Mapping[str, Any], origin: Origin, rounds: int) -> Config:
         login=_build_settings(LoginSettings, data, origin),
         mcp=_build_settings(McpSettings, data, origin),
         clients=_build_clients(data, origin),
+        resource_servers=_build_resource_servers(data, server, origin),
         # Last: hashing a plain password takes a quarter of a second.
         users=_build_users(data, server, origin, rounds),
         folder=origin.folder,
@@ -121,6 +124,17 @@ def _build_clients(data: Mapping[str, Any], origin: Origin) -> tuple[ClientSetti
         with _pointing_at(("clients", index), origin):
             clients.append(build_client(table))
     return tuple(clients)
+
+
+def _build_resource_servers(
+    data: Mapping[str, Any], server: ServerSettings, origin: Origin
+) -> tuple[ResourceServerSettings, ...]:
+    servers = []
+    for index, table in enumerate(_parse_array(_NAMES["resource_servers"], "server_id", data, origin)):
+        with _pointing_at(("resource_servers", index), origin):
+            check_resources(table["resources"], server)
+            servers.append(ResourceServerSettings(**table))
+    return tuple(servers)
 
 
 def _parse_array(

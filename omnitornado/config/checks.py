@@ -123,3 +123,12 @@ def check_store_folder(path: Path | None) -> None:
         raise MismatchError("path", f"the folder {path.parent} does not exist")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise MismatchError("path", f"the folder {path.parent} can't be written to")
+
+
+def check_resources(resources: Iterable[str], server: ServerSettings) -> None:
+    """What a resource server guards elsewhere is not at this server's own address: there a path names it."""
+    if server.public_url and any(
+        resource == server.public_url or resource.startswith(server.public_url + "/")
+        for resource in resources
+    ):
+        raise MismatchError("resources", "an address of this server is named by its path alone")

@@ -9,6 +9,7 @@ from omnitornado.config.endpoint import McpSettings
 from omnitornado.config.keys import Section
 from omnitornado.config.outbound import OutboundSettings
 from omnitornado.config.registration import RegistrationSettings
+from omnitornado.config.resource_servers import ResourceServerSettings
 from omnitornado.config.settings import (
     LoginSettings,
     ServerSettings,
@@ -28,6 +29,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     login: LoginSettings
     users: tuple[UserSettings, ...]
     clients: tuple[ClientSettings, ...]
+    resource_servers: tuple[ResourceServerSettings, ...]
     mcp: McpSettings
     folder: Path
     """The configuration file's folder, absolute: relative paths and `app` start there."""
@@ -76,6 +78,12 @@ SECTIONS = (
         settings=ClientSettings,
         is_array=True,
         help="Preset clients, one table each, for those that can't or shouldn't register themselves.",
+    ),
+    Section(
+        name="resource_servers",
+        settings=ResourceServerSettings,
+        is_array=True,
+        help="Other servers that may ask here what a token is good for (RFC 7662), one table each.",
     ),
     Section(
         name="mcp",

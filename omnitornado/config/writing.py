@@ -63,6 +63,7 @@ def describe_config(config: Config) -> list[tuple[str, str]]:
         ("Users", ", ".join(user.username for user in config.users) or "none: nobody can sign in"),
         ("Clients", ", ".join(client.client_id for client in config.clients) or "none preset"),
         ("Registration", _describe_registration(config)),
+        ("Resource servers", ", ".join(one.server_id for one in config.resource_servers) or "none"),
         ("Store", "in memory only" if config.store.path is None else str(config.store.path)),
         ("App", config.mcp.app or "none: no tools"),
     ]
@@ -77,9 +78,12 @@ def _describe_registration(config: Config) -> str:
 def write_section(section: Section, values: dict[str, Any]) -> list[str]:
     """A table of a configuration file: every key with its help, `values` in place of the defaults.
 
-    A key without a value or a default stands commented out, with its example.
+    A key without a value or a default stands commented out, with its example; so does all of an array of
+    tables that has no values.
     """
-    lines = [f"# {section.help}", section.header]
+    is_left_out = section.is_array and not values
+    mark = "# " if is_left_out else ""
+    lines = [f"# {section.help}", mark + section.header]
     for name, key in section.keys.items():
         lines += wrap_comment(key.help)
         default = None if key.default is REQUIRED else key.default
@@ -87,7 +91,7 @@ def write_section(section: Section, values: dict[str, Any]) -> list[str]:
         if value is None:
             lines.append(f"# {name} = {write_value(key.example if key.example is not None else '…')}")
         else:
-            lines.append(f"{name} = {write_value(value)}")
+            lines.append(f"{mark}{name} = {write_value(value)}")
     return lines
 
 

@@ -57,6 +57,7 @@ async def check_authorization_request(
     check_response_type(parameters, redirect)
     check_response_mode(parameters, redirect)
     check_grant_type(client, redirect)
+    resources = check_resources(parameters.resources, rules.resources, issuer=rules.issuer, redirect=redirect)
     return AuthorizationRequest(
         client=client,
         redirect=redirect,
@@ -66,10 +67,8 @@ async def check_authorization_request(
         code_challenge=check_challenge(
             parameters.get("code_challenge"), parameters.get("code_challenge_method"), redirect=redirect
         ),
-        scope=check_scope(parameters, client, rules.scopes, redirect),
-        resources=check_resources(
-            parameters.resources, rules.resources, issuer=rules.issuer, redirect=redirect
-        ),
+        scope=check_scope(parameters, client, rules, resources, redirect),
+        resources=resources,
         prompt=check_prompt(parameters, redirect),
     )
 
@@ -182,10 +181,15 @@ def check_grant_type(client: OAuthClient, redirect: ValidatedRedirect) -> None:
 
 
 def check_scope(
-    parameters: Parameters, client: OAuthClient, policy: ScopePolicy, redirect: ValidatedRedirect
+    parameters: Parameters,
+    client: OAuthClient,
+    rules: AuthorizationRules,
+    paths: Sequence[str],
+    redirect: ValidatedRedirect,
 ) -> tuple[str, ...]:
     """The scopes asked for, within what a preset client may ask for. Raises: OAuthError invalid_scope."""
-    asked = check_requested_scope(parameters.get("scope"), policy, redirect=redirect)
+    resources = [resource for resource in rules.resources if resource.path in paths]
+    asked = check_requested_scope(parameters.get("scope"), rules.scopes, resources, redirect=redirect)
     scope = restrict(asked, client.scope)
     if asked and not scope:
         raise OAuthError(

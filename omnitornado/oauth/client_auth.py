@@ -2,12 +2,10 @@
 as registered.
 """
 
-import base64
-import binascii
 from collections.abc import Iterable
 from typing import NoReturn
-from urllib.parse import unquote, unquote_plus
 
+from omnitornado.oauth.basic import list_spellings, parse_basic
 from omnitornado.oauth.client import Clients, OAuthClient
 from omnitornado.oauth.errors import OAuthError
 from omnitornado.oauth.form import Parameters
@@ -45,7 +43,7 @@ async def authenticate_client(
 async def _authenticate_basic(
     parameters: Parameters, authorization: str, clients: Clients, *, now: float
 ) -> OAuthClient:
-    identifier, secret = _parse_basic(authorization)
+    identifier, secret = parse_basic(authorization)
     if parameters.get("client_secret") is not None:
         raise OAuthError(
             code="invalid_request",
@@ -53,7 +51,7 @@ async def _authenticate_basic(
             reason="client_two_methods",
         )
     client = None
-    for candidate in _spellings(identifier):
+    for candidate in list_spellings(identifier):
         client = await clients.find(candidate, now=now)
         if client is not None:
             break
@@ -69,27 +67,8 @@ async def _authenticate_basic(
         _check_method(client, "none")
         return client
     _check_method(client, "client_secret_basic")
-    _check_secret(client, _spellings(secret))
+    _check_secret(client, list_spellings(secret))
     return client
-
-
-def _parse_basic(authorization: str) -> tuple[str, str]:
-    scheme, _, encoded = authorization.partition(" ")
-    if scheme.lower() != "basic":
-        _refuse("unsupported client authentication scheme", "client_auth_scheme")
-    try:
-        text = base64.b64decode(encoded.strip(), validate=True).decode("utf-8")
-    except (binascii.Error, ValueError):
-        _refuse("malformed Basic credentials", "client_basic_malformed")
-    identifier, separator, secret = text.partition(":")
-    if not separator:
-        _refuse("malformed Basic credentials", "client_basic_malformed")
-    return identifier, secret
-
-
-def _spellings(text: str) -> Iterable[str]:
-    """RFC 6749 §2.3.1 form-encodes both halves; clients percent-encode them or send them raw."""
-    return dict.fromkeys((unquote_plus(text), unquote(text), text))
 
 
 def _check_method(client: OAuthClient, method: str) -> None:

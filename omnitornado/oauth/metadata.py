@@ -3,13 +3,19 @@
 from collections.abc import Sequence
 from typing import Any
 
+from omnitornado.oauth import introspection
 from omnitornado.oauth.client import AUTH_METHODS, GRANT_TYPES
 from omnitornado.oauth.resource import ProtectedResource
 from omnitornado.oauth.scope import ScopePolicy
 
 
 def build_server_metadata(
-    *, issuer: str, scopes: ScopePolicy, resources: Sequence[ProtectedResource], can_register: bool
+    *,
+    issuer: str,
+    scopes: ScopePolicy,
+    resources: Sequence[ProtectedResource],
+    can_register: bool,
+    can_introspect: bool = False,
 ) -> dict[str, Any]:
     """RFC 8414 §2. The same document is served where clients look for OpenID Connect Discovery."""
     document: dict[str, Any] = {
@@ -19,6 +25,9 @@ def build_server_metadata(
     }
     if can_register:
         document["registration_endpoint"] = f"{issuer}/register"
+    if can_introspect:
+        document["introspection_endpoint"] = f"{issuer}/introspect"
+        document["introspection_endpoint_auth_methods_supported"] = list(introspection.AUTH_METHODS)
     return _drop_empty(
         document
         | {

@@ -1,7 +1,8 @@
 """Implements: RFC 8707 §2, RFC 9728 §1.2 and §3.1: protected resources, and which one an address means.
 
 A resource is known by its path at this server. Its URL depends on the name the client used (loopback has
-three), its path does not.
+three), its path does not. One elsewhere, which asks about tokens at the introspection endpoint, is known by
+its whole URL.
 """
 
 from collections.abc import Sequence
@@ -17,16 +18,22 @@ DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 class ProtectedResource(msgspec.Struct, frozen=True):
-    """A path guarded by bearer tokens."""
+    """A path guarded by bearer tokens, or an address elsewhere that is."""
 
     path: str
+    """Of the URL; the whole URL where it is not this server's."""
     name: str
     scope: tuple[str, ...]
     """What every request to it needs: named in challenges and in the metadata, and no more than that."""
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether another server guards it."""
+        return not self.path.startswith("/")
+
     def build_url(self, issuer: str) -> str:
         """Its resource identifier (RFC 9728 §1.2): exactly what a person pastes into a client."""
-        return issuer + self.path
+        return self.path if self.is_elsewhere else issuer + self.path
 
     def build_metadata_url(self, issuer: str) -> str:
         """RFC 9728 §3.1: the well-known part goes between host and path."""
@@ -42,11 +49,15 @@ def find_resource(
     The origin alone stands for the server's own endpoint where there is just one.
     """
     origin, path = _split(url)
-    if origin is None or not _is_same_origin(origin, _split(issuer)[0]):
+    if origin is None:
         return None
-    if not path and len(resources) == 1:
-        return resources[0]
-    return next((resource for resource in resources if resource.path.rstrip("/") == path), None)
+    own = [resource for resource in resources if not resource.is_elsewhere]
+    if _is_same_origin(origin, _split(issuer)[0]):
+        if not path and len(own) == 1:
+            return own[0]
+        return next((resource for resource in own if resource.path.rstrip("/") == path), None)
+    elsewhere = (resource for resource in resources if resource.is_elsewhere)
+    return next((resource for resource in elsewhere if _split(resource.path) == (origin, path)), None)
 
 
 def check_resources(
@@ -56,8 +67,8 @@ def check_resources(
     issuer: str,
     redirect: ValidatedRedirect | None = None,
 ) -> tuple[str, ...]:
-    """The paths that `urls` name; every path when there are none (a client that sends no `resource` means
-    this server).
+    """The paths that `urls` name; every path of this server when there are none (that is what a client means
+    that sends no `resource`).
 
     Raises: OAuthError invalid_target (RFC 8707 §2).
     """
@@ -72,7 +83,7 @@ def check_resources(
                 redirect=redirect,
             )
         found[resource.path] = None
-    return tuple(found) or tuple(resource.path for resource in resources)
+    return tuple(found) or tuple(resource.path for resource in resources if not resource.is_elsewhere)
 
 
 Origin = tuple[str, str, int | None]

@@ -1,12 +1,13 @@
 """Implements: RFC 6749 §3.3: scopes asked for, allowed and granted."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from omnitornado.oauth.errors import OAuthError, ValidatedRedirect
+from omnitornado.oauth.resource import ProtectedResource
 
 SCOPE_TOKEN: Final = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 """RFC 6749 §3.3 scope-token."""
@@ -18,10 +19,17 @@ they are left out of what is granted, as §3.3 permits, instead of turning the c
 
 
 class ScopePolicy(msgspec.Struct, frozen=True):
-    """The scopes that exist here, with what each means in words, and those given when none is asked for."""
+    """The scopes that exist here, with what each means in words, and those given when none is asked for,
+    beside what the resources of the request need.
+    """
 
     descriptions: Mapping[str, str]
     default: Sequence[str]
+
+    def build_default(self, resources: Iterable[ProtectedResource]) -> tuple[str, ...]:
+        """The scopes of a request that names none: the fewest that the resources can be used with."""
+        needed = (token for resource in resources for token in resource.scope)
+        return tuple(dict.fromkeys((*self.default, *needed)))
 
 
 def parse_scope(text: str | None) -> tuple[str, ...]:
@@ -35,9 +43,13 @@ def parse_scope(text: str | None) -> tuple[str, ...]:
 
 
 def check_requested_scope(
-    text: str | None, policy: ScopePolicy, *, redirect: ValidatedRedirect
+    text: str | None,
+    policy: ScopePolicy,
+    resources: Iterable[ProtectedResource],
+    *,
+    redirect: ValidatedRedirect | None,
 ) -> tuple[str, ...]:
-    """The scopes an authorization request stands for; the default when it names none that exists here.
+    """The scopes a request stands for; the default for its resources when it names none that exists here.
 
     Raises: OAuthError invalid_scope for a scope that is malformed or unknown.
     """
@@ -55,7 +67,7 @@ def check_requested_scope(
             reason="scope_unknown",
             redirect=redirect,
         )
-    return tuple(asked) or tuple(policy.default)
+    return tuple(asked) or policy.build_default(resources)
 
 
 def check_narrowed_scope(text: str | None, granted: tuple[str, ...]) -> tuple[str, ...]:

@@ -2,11 +2,20 @@
 
 import re
 import secrets
+from collections.abc import Collection
 from typing import Any
 
-from omnitornado.config import ClientSettings, Config, ConfigError
+from omnitornado.config import ClientSettings, Config, ConfigError, ResourceServerSettings
 from omnitornado.oauth.client import OAuthClient, build_preset
+from omnitornado.oauth.introspection import ResourceServer
 from omnitornado.oauth.redirect_uri import parse_redirect_uri
+from omnitornado.oauth.secrets import digest
+
+
+def check_accounts(config: Config) -> None:
+    """What the configuration alone can't know. Raises: ConfigError."""
+    check_clients(config)
+    check_resource_servers(config, {config.mcp.path})
 
 
 def check_clients(config: Config) -> None:
@@ -18,6 +27,25 @@ def check_clients(config: Config) -> None:
             except ValueError as error:
                 reason = f"redirect_uris of {client.client_id}: {uri!r} {error}"
                 raise ConfigError(reason, source=config.source, key="[[clients]]") from None
+
+
+def check_resource_servers(config: Config, paths: Collection[str]) -> None:
+    """Raises: ConfigError for a path that a resource server guards and this server does not protect."""
+    for server in config.resource_servers:
+        for resource in server.resources:
+            if resource.startswith("/") and resource not in paths:
+                reason = f"resources of {server.server_id}: nothing is served at {resource}"
+                raise ConfigError(reason, source=config.source, key="[[resource_servers]]")
+
+
+def build_resource_server(server: ResourceServerSettings) -> ResourceServer:
+    return ResourceServer(
+        server_id=server.server_id,
+        secret_hash=digest(server.server_secret),
+        resources=server.resources,
+        name=server.name,
+        scope=server.scope or (),
+    )
 
 
 def build_client_table(name: str) -> dict[str, Any]:

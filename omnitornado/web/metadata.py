@@ -39,6 +39,7 @@ class ServerMetadataHandler(MetadataHandler):
                 scopes=self.services.scopes,
                 resources=self.services.resources,
                 can_register=self.services.can_register,
+                can_introspect=bool(self.services.introspection.servers),
             )
         )
 

@@ -14,6 +14,7 @@ from omnitornado.oauth.authorize import AuthorizationRules
 from omnitornado.oauth.browser_session import BrowserSessions
 from omnitornado.oauth.client import Clients
 from omnitornado.oauth.consent import ConsentRules
+from omnitornado.oauth.introspection import IntrospectionRules
 from omnitornado.oauth.issuance import TokenRules
 from omnitornado.oauth.login import SignIn
 from omnitornado.oauth.people import People
@@ -53,6 +54,7 @@ class Services:
     tokens: TokenRules
     consents: ConsentRules
     registration: RegistrationRules
+    introspection: IntrospectionRules
     templates: Loader
     fetch: Fetch
     """Asks another host, guarded."""

@@ -16,6 +16,7 @@ from omnitornado.oauth.client import Clients, build_preset
 from omnitornado.oauth.consent import approve
 from omnitornado.oauth.errors import OAuthError
 from omnitornado.oauth.form import parse_parameters
+from omnitornado.oauth.resource import ProtectedResource
 from omnitornado.oauth.scope import ScopePolicy
 
 from .world import (
@@ -144,8 +145,8 @@ def test_any_other_error_goes_to_the_client(changed: dict[str, Any], code: str, 
     [
         {"state": None},
         {"state": ""},
-        {"resource": None},
-        {"resource": ""},
+        {"resource": None, "scope": "mcp"},
+        {"resource": "", "scope": "mcp"},
         {"scope": ""},
         {"scope": "openid email profile offline_access"},
         {"response_mode": "query"},
@@ -161,6 +162,19 @@ def test_what_clients_leave_out_or_add_is_no_error(changed: dict[str, Any]) -> N
     async def scenario(world: World) -> None:
         request = await world.request(**changed)
         assert request.scope == ("mcp",)
+
+    run(scenario)
+
+
+def test_a_request_that_names_nothing_means_this_server_and_what_it_needs() -> None:
+    """Our choice (RFC 6749 §3.3, RFC 8707 §2): every path, and the fewest scopes each can be used with."""
+
+    async def scenario(world: World) -> None:
+        request = await world.request(resource=None, scope=None)
+        assert request.resources == ("/mcp", "/files/mcp")
+        assert request.scope == ("mcp", "files")
+        request = await world.request(resource=ISSUER + "/files/mcp", scope=None)
+        assert (request.resources, request.scope) == (("/files/mcp",), ("files",))
 
     run(scenario)
 
@@ -230,7 +244,9 @@ def test_a_server_without_scopes_takes_requests_without_one() -> None:
     """Our choice: a library's user may protect a path without naming a scope."""
 
     async def scenario(world: World) -> None:
-        world.rules = msgspec.structs.replace(world.rules, scopes=ScopePolicy(descriptions={}, default=()))
+        bare = ProtectedResource(path="/mcp", name="bare", scope=())
+        scopes = ScopePolicy(descriptions={}, default=())
+        world.rules = msgspec.structs.replace(world.rules, scopes=scopes, resources=[bare])
         assert (await world.request()).scope == ()
 
     run(scenario)

@@ -4,7 +4,7 @@ import pytest
 
 from omnitornado.oauth.resource import ProtectedResource, check_resources, find_resource
 
-from .world import FILES, ISSUER, MCP, REDIRECT, refused
+from .world import ELSEWHERE, FILES, FILES_URL, ISSUER, MCP, REDIRECT, refused
 
 LOCAL = "http://127.0.0.1:8080"
 
@@ -58,6 +58,27 @@ def test_any_other_address_is_none_of_ours(url: str) -> None:
     assert find_resource(url, [MCP, FILES], issuer=ISSUER) is None
     with refused("invalid_target", "resource_unknown", to_client=True):
         check_resources([ISSUER + "/mcp", url], [MCP, FILES], issuer=ISSUER, redirect=REDIRECT)
+
+
+def test_a_resource_elsewhere_is_known_by_its_whole_address() -> None:
+    """Required by RFC 8707 §2: a token may be for another server that this one issues tokens for."""
+    resources = [MCP, ELSEWHERE]
+    for url in (FILES_URL, FILES_URL + "/", "HTTPS://Files.Example.com:443/mcp"):
+        assert find_resource(url, resources, issuer=ISSUER) == ELSEWHERE
+    for url in (
+        "https://files.example.com",
+        "https://files.example.com/mcp/x",
+        "http://files.example.com/mcp",
+    ):
+        assert find_resource(url, resources, issuer=ISSUER) is None
+    assert find_resource(ISSUER, resources, issuer=ISSUER) == MCP
+    assert ELSEWHERE.build_url(ISSUER) == FILES_URL
+
+
+def test_a_token_is_for_another_server_only_where_that_was_asked_for() -> None:
+    """Our choice: a client that names no resource means this server."""
+    assert check_resources([], [MCP, ELSEWHERE], issuer=ISSUER) == ("/mcp",)
+    assert check_resources([FILES_URL], [MCP, ELSEWHERE], issuer=ISSUER) == (FILES_URL,)
 
 
 def test_the_origin_stands_for_the_only_endpoint() -> None:

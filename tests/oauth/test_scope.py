@@ -2,6 +2,7 @@
 
 import pytest
 
+from omnitornado.oauth.resource import ProtectedResource
 from omnitornado.oauth.scope import (
     ScopePolicy,
     check_narrowed_scope,
@@ -10,7 +11,7 @@ from omnitornado.oauth.scope import (
     restrict,
 )
 
-from .world import REDIRECT, SCOPES, refused
+from .world import FILES, MCP, REDIRECT, SCOPES, refused
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,7 @@ def test_other_characters_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="characters"):
         parse_scope(text)
     with refused("invalid_scope", "scope_malformed", to_client=True):
-        check_requested_scope(text, SCOPES, redirect=REDIRECT)
+        check_requested_scope(text, SCOPES, [MCP], redirect=REDIRECT)
     with refused("invalid_scope", "scope_malformed"):
         check_narrowed_scope(text, ("mcp",))
 
@@ -47,7 +48,7 @@ def test_other_characters_are_refused(text: str) -> None:
 @pytest.mark.parametrize("text", [None, "", " ", "openid", "openid email profile", "offline_access"])
 def test_no_scope_of_ours_means_the_default(text: str | None) -> None:
     """Required by RFC 6749 §3.3; clients send `scope=` and ask for OpenID Connect's scopes out of habit."""
-    assert check_requested_scope(text, SCOPES, redirect=REDIRECT) == ("mcp",)
+    assert check_requested_scope(text, SCOPES, [MCP], redirect=REDIRECT) == ("mcp",)
 
 
 @pytest.mark.parametrize(
@@ -61,28 +62,48 @@ def test_no_scope_of_ours_means_the_default(text: str | None) -> None:
 )
 def test_what_exists_is_granted_and_habits_are_left_out(text: str, expected: tuple[str, ...]) -> None:
     """Required by RFC 6749 §3.3: the server may leave scopes out, and then says so in the response."""
-    assert check_requested_scope(text, SCOPES, redirect=REDIRECT) == expected
+    assert check_requested_scope(text, SCOPES, [MCP], redirect=REDIRECT) == expected
 
 
 @pytest.mark.parametrize("text", ["admin", "mcp admin", "MCP", "mcp,files", "x" * 2000])
 def test_an_unknown_scope_is_refused_and_the_client_told(text: str) -> None:
     """Required by RFC 6749 §4.1.2.1: invalid_scope."""
     with refused("invalid_scope", "scope_unknown", to_client=True):
-        check_requested_scope(text, SCOPES, redirect=REDIRECT)
+        check_requested_scope(text, SCOPES, [MCP], redirect=REDIRECT)
 
 
 def test_a_scope_that_exists_here_is_never_left_out() -> None:
     """Our choice: an application may call a scope `email`, and then it is one like any other."""
     policy = ScopePolicy(descriptions={"mcp": "", "email": ""}, default=["mcp"])
-    assert check_requested_scope("email openid", policy, redirect=REDIRECT) == ("email",)
+    assert check_requested_scope("email openid", policy, [MCP], redirect=REDIRECT) == ("email",)
     assert check_narrowed_scope("email openid", ("mcp", "email")) == ("email",)
 
 
 def test_a_server_without_scopes_grants_none() -> None:
     """Our choice: a library's user may protect a path without naming a scope."""
     policy = ScopePolicy(descriptions={}, default=[])
-    assert check_requested_scope(None, policy, redirect=REDIRECT) == ()
-    assert check_requested_scope("offline_access", policy, redirect=REDIRECT) == ()
+    bare = ProtectedResource(path="/api", name="api", scope=())
+    assert check_requested_scope(None, policy, [bare], redirect=REDIRECT) == ()
+    assert check_requested_scope("offline_access", policy, [bare], redirect=REDIRECT) == ()
+
+
+@pytest.mark.parametrize(
+    ("resources", "expected"),
+    [
+        ([MCP], ("mcp",)),
+        ([FILES], ("files",)),
+        ([FILES, MCP], ("files", "mcp")),
+        ([], ()),
+    ],
+)
+def test_the_default_is_the_fewest_scopes_the_resources_need(
+    resources: list[ProtectedResource], expected: tuple[str, ...]
+) -> None:
+    """Required by RFC 6749 §3.3 (a default) and RFC 9700 §2.3 (no more than is needed)."""
+    assert check_requested_scope(None, SCOPES, resources, redirect=REDIRECT) == expected
+    policy = ScopePolicy(descriptions=SCOPES.descriptions, default=("base", "mcp"))
+    found = check_requested_scope(None, policy, resources, redirect=REDIRECT)
+    assert found == ("base", "mcp", *(token for token in expected if token != "mcp"))
 
 
 @pytest.mark.parametrize("text", [None, "", "openid offline_access"])

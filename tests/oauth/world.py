@@ -45,7 +45,7 @@ REDIRECT = ValidatedRedirect(uri=CALLBACK, state="s", issuer=ISSUER)
 
 MCP = ProtectedResource(path="/mcp", name="tools", scope=("mcp",))
 FILES = ProtectedResource(path="/files/mcp", name="files", scope=("files",))
-SCOPES = ScopePolicy(descriptions={"mcp": "Use the tools", "files": "Read files"}, default=("mcp",))
+SCOPES = ScopePolicy(descriptions={"mcp": "Use the tools", "files": "Read files"}, default=())
 
 ADA = Person("ada", password_hash=bcrypt.hashpw(b"ada's password", bcrypt.gensalt(4)))
 BOB = Person("bob", password_hash=bcrypt.hashpw(b"bob's password", bcrypt.gensalt(4)), scopes=("mcp",))
@@ -58,6 +58,10 @@ NATIVE = build_preset(
 )
 BARE = build_preset(client_id="bare", client_secret="bare secret")
 """Preset without redirect URIs: its first approval binds one."""
+
+FILES_URL = "https://files.example.com/mcp"
+ELSEWHERE = ProtectedResource(path=FILES_URL, name="files elsewhere", scope=("files",))
+"""A resource that another server guards."""
 
 PROPERTY = settings(deadline=None, database=None, max_examples=150)
 """For property tests: the machine's speed decides nothing, and nothing is kept."""

@@ -23,6 +23,7 @@ PATHS = {
     "/register": "POST",
     "/register/{client_id}": "GET PUT DELETE",
     "/revoke": "POST",
+    "/introspect": "POST",
     "/login": "GET POST",
     "/logout": "GET POST",
     "/account": "GET POST",
@@ -33,9 +34,19 @@ PATHS = {
 }
 """Each URL with the methods it has, HEAD and OPTIONS aside."""
 
-JSON = ("/.well-known", "/mcp", "/token", "/register", "/revoke", "/healthz")
+JSON = ("/.well-known", "/mcp", "/token", "/register", "/revoke", "/introspect", "/healthz")
 PAGES = [path for path in PATHS if not path.startswith(JSON)]
-FORMS = ["/token", "/revoke", "/register", "/login", "/logout", "/account", "/consent", "/authorize"]
+FORMS = [
+    "/token",
+    "/revoke",
+    "/introspect",
+    "/register",
+    "/login",
+    "/logout",
+    "/account",
+    "/consent",
+    "/authorize",
+]
 
 
 def find_allowed(path: str) -> list[str]:
