@@ -36,13 +36,19 @@ from omnitornado import (
     param_header,
 )
 
+ICON = Icon(
+    "data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciLz4=",
+    mime_type="image/svg+xml",
+    sizes=("any",),
+)
+
 mcp = MCPServer(
     "everything",
     title="Everything",
     version="1.0.0",
     description="One example of each thing that an MCP server can offer.",
     instructions="For trying clients out: each tool, resource and prompt shows one feature.",
-    icons=[Icon("data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciLz4=")],
+    icons=[ICON],
 )
 
 READ_ONLY = ToolAnnotations(read_only_hint=True, open_world_hint=False)
@@ -67,7 +73,7 @@ def build_sound() -> bytes:
 # Tools: what they return
 
 
-@mcp.tool(title="Text", annotations=READ_ONLY)
+@mcp.tool(title="Text", icons=[ICON], annotations=READ_ONLY)
 def test_simple_text() -> str:
     """Return a line of text."""
     return "This is a simple text response for testing."
@@ -356,6 +362,25 @@ async def test_reconnection(context: Context) -> str:
     return "Reconnection test completed successfully."
 
 
+@mcp.tool(title="Run until stopped")
+async def run_until_stopped(context: Context) -> None:
+    """Work without an end; a client that cancels the call stops it, and the watched resource says so."""
+    await context.progress(0, message="Running")
+    try:
+        await asyncio.Event().wait()
+    finally:
+        write_watched_resource("A call was stopped.")
+
+
+# Tools that not every client may call
+
+
+@mcp.tool(title="Read the diary", scopes=["diary"], annotations=READ_ONLY)
+def read_diary(context: Context) -> str:
+    """Read what needs a scope of its own: a client that lacks it is told so, and asks the person for more."""
+    return f"Dear diary, {context.username} was here."
+
+
 # What the suite calls to see questions of the stateless era
 
 
@@ -532,6 +557,7 @@ def write_watched_resource(text: str) -> str:
 @mcp.resource(
     "test://static-text",
     title="Static text",
+    icons=[ICON],
     mime_type="text/plain",
     annotations=Annotations(audience=("user", "assistant"), priority=0.5),
     ttl=3600,
@@ -580,7 +606,7 @@ def complete_path(value: str) -> list[str]:
 # Prompts
 
 
-@mcp.prompt(title="Simple")
+@mcp.prompt(title="Simple", icons=[ICON])
 def test_simple_prompt() -> str:
     """A prompt without arguments."""
     return "This is a simple prompt for testing."

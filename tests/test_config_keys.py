@@ -166,6 +166,7 @@ VALID: dict[tuple[str, str], list[tuple[object, object]]] = {
     ("mcp", "calls_per_person"): [(1, 1)],
     ("mcp", "streams_per_person"): [(1, 1)],
     ("mcp", "max_nesting"): [(8, 8), (500, 500)],
+    ("mcp", "page_size"): [(1, 1), (10000, 10000)],
     ("mcp", "stream_buffer"): [("64KiB", 65536)],
     ("mcp", "stream_retention"): DURATION,
 }
@@ -387,6 +388,7 @@ INVALID: dict[tuple[str, str], list[object]] = {
     ("mcp", "calls_per_person"): [0, True, "8"],
     ("mcp", "streams_per_person"): [0, True, "8"],
     ("mcp", "max_nesting"): [7, 501, True, "8"],
+    ("mcp", "page_size"): [0, 10001, True, "8"],
     ("mcp", "stream_buffer"): [0, 1023, "1MB", True],
     ("mcp", "stream_retention"): [*NO_DURATION, 1.5],
 }
@@ -400,7 +402,7 @@ DEFAULTS = {
     "login": (43200.0, 2),
     "mcp": (
         *("/mcp", "omnitornado", "", "mcp", 4194304, 60.0, 8, 15.0),
-        *(30.0, 600.0, 64, 64, 100, 1048576, 300.0),
+        *(30.0, 600.0, 64, 64, 100, 1000, 1048576, 300.0),
     ),
 }
 

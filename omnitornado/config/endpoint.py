@@ -102,6 +102,14 @@ class McpSettings(Settings, frozen=True):
             help="How many levels of objects and lists a message may have.",
         ),
     ]
+    page_size: Annotated[
+        int,
+        Key(
+            kind=integer(1, 10_000),
+            default=1000,
+            help="How many tools, resources or prompts stand on a page of a list; clients ask for the next.",
+        ),
+    ]
     stream_buffer: Annotated[
         int,
         Key(

@@ -87,6 +87,7 @@ class McpMount:
             tool_timeout=settings.tool_timeout,
             tool_threads=settings.tool_threads,
             limits=_build_limits(settings),
+            page_size=settings.page_size,
             clock=self._clock,
         )
 

@@ -66,11 +66,15 @@ class Application:
         )
 
     @asynccontextmanager
-    async def connect(self, mode: str, **options: Any) -> AsyncIterator[Client]:
-        """A connected client; `options` are the SDK's own, callbacks among them."""
+    async def connect(
+        self, mode: str, *, transport: httpx2.AsyncBaseTransport | None = None, **options: Any
+    ) -> AsyncIterator[Client]:
+        """A connected client; `options` are the SDK's own, callbacks among them. `transport`: its network."""
         hooks = {"request": [self._note_request]}
         async with (
-            httpx2.AsyncClient(auth=self.provider, timeout=PATIENCE, event_hooks=hooks) as http,
+            httpx2.AsyncClient(
+                auth=self.provider, timeout=PATIENCE, event_hooks=hooks, transport=transport
+            ) as http,
             Client(streamable_http_client(self.mcp_url, http_client=http), mode=mode, **options) as client,
         ):
             yield client
