@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from omnitornado.store.embedded import EmbeddedStore
 from omnitornado.store.outage import REASONS
 from omnitornado.store.transitions import CodeOutcome, RefreshOutcome, StoreUnavailable, UseOutcome
 
-from .disk import dump, load, opened, register
+from .disk import PATIENCE, dump, load, opened, register, until
 from .samples import (
     START,
     Clock,
@@ -32,20 +31,10 @@ from .samples import (
 
 FAILED = 'store.failed reason=disk_full detail="[Errno 28] No space left on device"'
 QUICK: dict[str, Any] = {"retry_interval": 0.001}
-PATIENCE = 20.0
-"""Seconds until a test gives up on what happens at once on an idle machine."""
-
-
-async def _until(is_so: Callable[[], bool]) -> None:
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + PATIENCE
-    while not is_so():
-        assert loop.time() < deadline
-        await asyncio.sleep(0)
 
 
 async def _until_well(store: EmbeddedStore) -> None:
-    await _until(lambda: store.outage is None)
+    await until(lambda: store.outage is None)
 
 
 async def _make_grant(store: EmbeddedStore, name: str) -> None:
@@ -89,7 +78,7 @@ def test_no_change_is_taken_while_the_disk_fails_and_all_are_after_it(
             files.failing = {operation}
             if durability == "interval":
                 await register(store, "answered")
-                await _until(lambda: store.outage is not None)
+                await until(lambda: store.outage is not None)
             waiting = await asyncio.gather(
                 *(register(store, f"c{number}") for number in range(3)), return_exceptions=True
             )
@@ -368,7 +357,7 @@ def test_a_place_that_another_process_has_taken_meanwhile_is_left_to_it(
                 assert other.stdout is not None
                 await asyncio.to_thread(other.stdout.readline)
                 other_place.rename(path.parent)
-                await _until(lambda: store.outage == "taken")
+                await until(lambda: store.outage == "taken")
                 assert [file.name for file in path.parent.iterdir()] == ["state.lock"]
             await _until_well(store)
             await register(store, "after")
@@ -412,7 +401,7 @@ def test_a_stop_in_an_outage_tries_once_more(tmp_path: Path, warnings: list[str]
                 files.failing = {"fsync"}
                 with pytest.raises(StoreUnavailable):
                     await register(store, "lost")
-                await _until(lambda: not list(path.parent.glob("*.tmp")))
+                await until(lambda: not list(path.parent.glob("*.tmp")))
                 files.failing = set() if heals else {"fsync"}
             assert (store.outage is None) is heals
 
@@ -490,9 +479,9 @@ def test_an_outage_that_lasts_is_logged_once(tmp_path: Path, warnings: list[str]
             with pytest.raises(StoreUnavailable):
                 await register(store, "a")
             before = files.fsyncs
-            await _until(lambda: files.fsyncs > before + 5)
+            await until(lambda: files.fsyncs > before + 5)
             files.error = errno.EIO
-            await _until(lambda: store.outage == "disk_error")
+            await until(lambda: store.outage == "disk_error")
             files.failing = set()
             await _until_well(store)
 
