@@ -24,6 +24,7 @@ from omnitornado.oauth.client import Clients, OAuthClient
 from omnitornado.oauth.consent import ConsentRules
 from omnitornado.oauth.introspection import IntrospectionRules, ResourceServer, build_resource_servers
 from omnitornado.oauth.issuance import REFRESH_GRACE, TokenRules
+from omnitornado.oauth.key_sets import RemoteKeySets
 from omnitornado.oauth.login import SignIn, ValidateUser
 from omnitornado.oauth.people import People, Person
 from omnitornado.oauth.redirect_uri import LOOPBACK_HOSTS
@@ -189,7 +190,8 @@ class AuthorizationServer:
         self._resources: list[ProtectedResource] = []
         self._descriptions: dict[str, str] = dict(scopes or {})
         servers = build_resource_servers(resource_servers)
-        presets = Clients(clients, opened)
+        asks = fetch or GuardedFetch().fetch
+        presets = Clients(clients, opened, key_sets=RemoteKeySets(asks))
         self.services = Services(
             identity=identity,
             server_name=name,
@@ -228,7 +230,7 @@ class AuthorizationServer:
             allowed_origins=frozenset(allowed_origins),
             trusted_proxies=trusted_proxies,
             find_tools=find_tools,
-            fetch=fetch or GuardedFetch().fetch,
+            fetch=asks,
             clock=clock,
             token_bytes=token_bytes,
         )

@@ -301,7 +301,22 @@ INVALID: dict[tuple[str, str], list[object]] = {
         "https://a/",
         True,
     ],
-    ("clients", "token_endpoint_auth_method"): ["", "none", "private_key_jwt", *NOT_WORD],
+    ("clients", "token_endpoint_auth_method"): [
+        "",
+        "none",
+        "private_key_jwt",
+        "client_secret_jwt",
+        *NOT_WORD,
+    ],
+    ("clients", "jwks"): ["", "x", "[]", "{}", '{"keys": {}}', {}, {"keys": "x"}, [], 1, "[" * 9000],
+    ("clients", "jwks_uri"): [
+        "http://app.example.com/jwks",
+        "app.example.com",
+        "https://",
+        "https://a:b@app.example.com/",
+        1,
+    ],
+    ("clients", "token_endpoint_auth_signing_alg"): ["", "none", "HS256", "rs256", *NOT_WORD],
     ("clients", "grant_types"): [
         [],
         ["refresh_token"],
@@ -436,7 +451,12 @@ def test_every_key_has_valid_and_invalid_examples_here() -> None:
     """Our choice: a new key comes with its table of tests."""
     keys = {(section.name, name) for section in SECTIONS for name in section.keys}
     assert set(INVALID) == keys
-    assert set(VALID) == keys - {("users", "password"), ("users", "password_hash")}
+    elsewhere = {  # in test_config_rules.py: they go with no client_secret
+        ("clients", "jwks"),
+        ("clients", "jwks_uri"),
+        ("clients", "token_endpoint_auth_signing_alg"),
+    }
+    assert set(VALID) == keys - elsewhere - {("users", "password"), ("users", "password_hash")}
 
 
 @pytest.mark.parametrize("section", DEFAULTS)

@@ -1,6 +1,7 @@
 """Rules across keys: passwords, TLS, clients, duplicates, unknown names; and no secret in an error."""
 
 import datetime
+import json
 import traceback
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from omnitornado.config import Config, ConfigError, build_config
+from omnitornado.config import Config, ConfigError, build_config, load_config
 
 HASH = bcrypt.hashpw(b"password", bcrypt.gensalt(4)).decode()
 PLAIN = {"username": "admin", "password": "password"}
@@ -177,6 +178,58 @@ def test_a_client_whose_keys_contradict_each_other_is_refused(
 ) -> None:
     """Our choice: redirect URIs may be left to the first approval by confidential clients only."""
     assert where in refuse(tmp_path, clients=[{"client_id": "app", **given}])
+
+
+KEYS = {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"jwks": KEYS}, (KEYS, None, None)),
+        ({"jwks": json.dumps(KEYS)}, (KEYS, None, None)),
+        ({"jwks_uri": "https://app.example.com/jwks"}, (None, "https://app.example.com/jwks", None)),
+        ({"jwks": KEYS, "token_endpoint_auth_signing_alg": "EdDSA"}, (KEYS, None, "EdDSA")),
+        ({"jwks": KEYS, "token_endpoint_auth_method": "private_key_jwt"}, (KEYS, None, None)),
+    ],
+)
+def test_a_client_with_keys_signs(tmp_path: Path, given: dict[str, Any], kept: tuple[Any, ...]) -> None:
+    """Required by RFC 7591 §2 (jwks, jwks_uri): as a confidential client it may leave its addresses out."""
+    client = build(tmp_path, clients=[{"client_id": "app", **given}]).clients[0]
+    assert (client.jwks, client.jwks_uri, client.token_endpoint_auth_signing_alg) == kept
+    assert (client.token_endpoint_auth_method, client.either_secret_method) == ("private_key_jwt", False)
+
+
+@pytest.mark.parametrize(
+    ("given", "where"),
+    [
+        ({"jwks": KEYS, "jwks_uri": "https://a.example/"}, "jwks_uri: jwks and jwks_uri are both set"),
+        ({"jwks": KEYS, "client_secret": SECRET}, "client_secret: a client has a client_secret or keys"),
+        ({"jwks": KEYS, "token_endpoint_auth_method": "none"}, "never use the keys"),
+        ({"jwks": KEYS, "token_endpoint_auth_method": "client_secret_post"}, "never use the keys"),
+        ({"client_secret": SECRET, "token_endpoint_auth_method": "private_key_jwt"}, "never check the"),
+        (
+            {"redirect_uris": ["https://a/"], "token_endpoint_auth_method": "private_key_jwt"},
+            "needs jwks or jwks_uri",
+        ),
+        ({"client_secret": SECRET, "token_endpoint_auth_signing_alg": "ES256"}, "needs jwks or jwks_uri"),
+    ],
+)
+def test_keys_that_do_not_fit_the_client_are_refused(
+    tmp_path: Path, given: dict[str, Any], where: str
+) -> None:
+    """Required by RFC 7591 §2: one of jwks and jwks_uri. Our choice: nothing that would never be used."""
+    assert where in refuse(tmp_path, clients=[{"client_id": "app", **given}])
+
+
+def test_keys_are_written_as_tables_or_as_text(tmp_path: Path) -> None:
+    """Our choice: both ways that TOML has for a key set."""
+    key = KEYS["keys"][0]
+    inline = f'kty = "{key["kty"]}", crv = "{key["crv"]}", x = "{key["x"]}"'
+    for jwks in (f"jwks = {{ keys = [ {{ {inline} }} ] }}", f"jwks = '''{json.dumps(KEYS)}'''"):
+        path = tmp_path / "config.toml"
+        path.write_text(f'[[clients]]\nclient_id = "app"\n{jwks}\n', encoding="utf-8")
+        assert load_config(path).clients[0].jwks == KEYS
 
 
 def test_duplicate_users_and_clients_are_refused_at_the_second(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 """The arrays of tables: who may sign in, and the preset clients."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from omnitornado.config.addresses import REDIRECT_URI, WEB_ADDRESS
-from omnitornado.config.credentials import CLIENT_ID, CLIENT_SECRET, PASSWORD, PASSWORD_HASH, USERNAME
+from omnitornado.config.addresses import JWKS_URI, REDIRECT_URI, WEB_ADDRESS
+from omnitornado.config.credentials import CLIENT_ID, CLIENT_SECRET, JWKS, PASSWORD, PASSWORD_HASH, USERNAME
 from omnitornado.config.keys import Key, Settings
 from omnitornado.config.kinds import SCOPE, SCOPES, array, choice, text
 
@@ -71,17 +71,44 @@ class ClientSettings(Settings, frozen=True):
             kind=array(REDIRECT_URI),
             default=[],
             help="Where sign-in may return to, compared exactly; on loopback any port matches. With a secret "
-            "it may stay empty: the first address that a person approves is bound to the client.",
+            "or keys it may stay empty: the first address that a person approves is bound to the client.",
         ),
     ]
     token_endpoint_auth_method: Annotated[
         str,
         Key(
-            kind=choice("client_secret_basic", "client_secret_post", "none"),
+            kind=choice("client_secret_basic", "client_secret_post", "private_key_jwt", "none"),
             default=None,
             example="client_secret_post",
-            help='How the client proves itself at the token endpoint. Left out: "none" without a secret; '
-            "with one, the client may send it either way.",
+            help="How the client proves itself at the token endpoint. Left out, what it has decides: with a "
+            'secret it may use Basic or post, with keys "private_key_jwt", without both "none".',
+        ),
+    ]
+    jwks: Annotated[
+        dict[str, Any] | None,
+        Key(
+            kind=JWKS,
+            default=None,
+            example='{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "…"}]}',
+            help="The client's public keys, for private_key_jwt: what it signs its assertions with.",
+        ),
+    ]
+    jwks_uri: Annotated[
+        str | None,
+        Key(
+            kind=JWKS_URI,
+            default=None,
+            example="https://app.example.com/jwks.json",
+            help="Where the client's public keys are, in place of jwks; asked now and then.",
+        ),
+    ]
+    token_endpoint_auth_signing_alg: Annotated[
+        str | None,
+        Key(
+            kind=choice("RS256", "PS256", "ES256", "EdDSA", "Ed25519"),
+            default=None,
+            example="ES256",
+            help="The one algorithm that the client signs with. Left out: any that fits its keys.",
         ),
     ]
     grant_types: Annotated[

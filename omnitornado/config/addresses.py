@@ -272,3 +272,13 @@ def _parse_resource(value: object) -> str:
 RESOURCE = Kind(
     'a path such as "/mcp", or an address such as "https://files.example.com/mcp"', _parse_resource
 )
+
+
+def _parse_jwks_uri(value: object) -> str | None:
+    url = _parse_web_address(value)
+    if url is not None and not url.startswith("https://"):
+        raise ValueError(f"expected {JWKS_URI.label}")
+    return url
+
+
+JWKS_URI = Kind("the https:// address of a key set", _parse_jwks_uri)

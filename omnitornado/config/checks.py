@@ -84,23 +84,48 @@ def build_user(values: dict[str, Any], *, is_local: bool, rounds: int) -> UserSe
 
 
 def build_client(values: dict[str, Any]) -> ClientSettings:
-    """A client whose secret, method, grants and redirect URIs fit together."""
+    """A client whose secret, keys, method, grants and redirect URIs fit together."""
     method, has_secret = values["token_endpoint_auth_method"], values["client_secret"] is not None
-    if has_secret and method == "none":
-        raise MismatchError("token_endpoint_auth_method", '"none" would never check the client_secret')
-    if method not in (None, "none") and not has_secret:
-        raise MismatchError("token_endpoint_auth_method", f'"{method}" needs a client_secret')
-    if not values["redirect_uris"] and not has_secret:
+    has_keys = _check_keys(values)
+    _check_method(method, has_secret=has_secret, has_keys=has_keys)
+    if not values["redirect_uris"] and not has_secret and not has_keys:
         raise MismatchError(
-            "redirect_uris", "needed: only a client with a client_secret may leave them to the first approval"
+            "redirect_uris",
+            "needed: only a client with a client_secret or keys may leave them to the first approval",
         )
     if "authorization_code" not in values["grant_types"]:
         raise MismatchError(
             "grant_types", '"authorization_code" is needed: no other grant gives the first token'
         )
-    values["token_endpoint_auth_method"] = method or ("client_secret_basic" if has_secret else "none")
+    found = "client_secret_basic" if has_secret else "private_key_jwt" if has_keys else "none"
+    values["token_endpoint_auth_method"] = method or found
     values["client_name"] = values["client_name"] or values["client_id"]
     return ClientSettings(**values, either_secret_method=has_secret and method is None)
+
+
+def _check_method(method: str | None, *, has_secret: bool, has_keys: bool) -> None:
+    """The client has what its method needs, and nothing that no one would ever check."""
+    name = "token_endpoint_auth_method"
+    if has_secret and has_keys:
+        raise MismatchError("client_secret", "a client has a client_secret or keys, not both")
+    if has_secret and method in ("none", "private_key_jwt"):
+        raise MismatchError(name, f'"{method}" would never check the client_secret')
+    if has_keys and method not in (None, "private_key_jwt"):
+        raise MismatchError(name, f'"{method}" would never use the keys')
+    if method == "private_key_jwt" and not has_keys:
+        raise MismatchError(name, f'"{method}" needs jwks or jwks_uri')
+    if method in ("client_secret_basic", "client_secret_post") and not has_secret:
+        raise MismatchError(name, f'"{method}" needs a client_secret')
+
+
+def _check_keys(values: dict[str, Any]) -> bool:
+    """Whether the client has keys: in one place (RFC 7591 §2)."""
+    has_set, has_address = values["jwks"] is not None, values["jwks_uri"] is not None
+    if has_set and has_address:
+        raise MismatchError("jwks_uri", "jwks and jwks_uri are both set: keep one")
+    if values["token_endpoint_auth_signing_alg"] is not None and not has_set and not has_address:
+        raise MismatchError("token_endpoint_auth_signing_alg", "needs jwks or jwks_uri")
+    return has_set or has_address
 
 
 def find_duplicate(names: Iterable[str]) -> int | None:

@@ -1,7 +1,10 @@
 """Kinds of values that are secret, or name who holds one. No error here quotes a value."""
 
 import hashlib
+import json
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from omnitornado.config.kinds import Kind, expect_string, text
 from omnitornado.passwords import check_hash, check_password
@@ -70,3 +73,18 @@ def _parse_initial_access_token(value: object) -> bytes:
 INITIAL_ACCESS_TOKEN = Kind(
     '"sha256:" and 64 hexadecimal digits, or a token of 16 to 512 characters', _parse_initial_access_token
 )
+
+
+def _parse_jwks(value: object) -> dict[str, Any]:
+    """A key set as a table, or as the JSON text that tools print. What is in its keys is checked at start."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise ValueError("the text is not JSON") from None
+    if not isinstance(value, Mapping) or not isinstance(value.get("keys"), list):
+        raise ValueError('expected a key set: {"keys": [ … ]} (RFC 7517 §5)')
+    return dict(value)
+
+
+JWKS = Kind("a key set (RFC 7517 §5), as a table or as JSON text", _parse_jwks)

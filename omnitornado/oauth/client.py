@@ -5,13 +5,26 @@ from typing import Any, Final
 
 import msgspec
 
+from omnitornado.oauth.key_sets import RemoteKeySets
 from omnitornado.oauth.redirect_uri import is_same_redirect
 from omnitornado.oauth.secrets import digest
 from omnitornado.store.records import Client
 from omnitornado.store.transitions import Store
 
 GRANT_TYPES: Final = ("authorization_code", "refresh_token")
-AUTH_METHODS: Final = ("client_secret_basic", "client_secret_post", "none")
+AUTH_METHODS: Final = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
+WITHOUT_SECRET: Final = frozenset({"private_key_jwt", "none"})
+SIGNING_ALGORITHMS: Final = ("RS256", "PS256", "ES256", "EdDSA", "Ed25519")
+"""What a client may sign its assertion with (RFC 8414 §2)."""
+
+
+class ClientKeys(msgspec.Struct, frozen=True):
+    """A client's public keys: themselves, or where they are (RFC 7591 §2: never both)."""
+
+    jwks: Mapping[str, Any] | None = None
+    jwks_uri: str | None = None
+    signing_alg: str | None = None
+    """The one algorithm it uses; None for any of `SIGNING_ALGORITHMS`."""
 
 
 class OAuthClient(msgspec.Struct, frozen=True):
@@ -30,10 +43,13 @@ class OAuthClient(msgspec.Struct, frozen=True):
     scope: tuple[str, ...] | None = None
     """What a preset client may ask for; None for every scope. A registered one is not held to what it named.
     """
+    keys: "ClientKeys | None" = None
+    """What it signs its assertions with, for `private_key_jwt`."""
 
     @property
     def is_confidential(self) -> bool:
-        return self.secret_hash is not None
+        """Whether it has to prove itself; one that may use "none" as well doesn't."""
+        return "none" not in self.auth_methods
 
     def find_redirect(self, presented: str) -> str | None:
         """The registered redirect URI that `presented` is, or None."""
@@ -43,9 +59,15 @@ class OAuthClient(msgspec.Struct, frozen=True):
 class Clients:
     """Every client: those of the configuration, then those of the store."""
 
-    def __init__(self, presets: Iterable[OAuthClient], store: Store) -> None:
+    def __init__(
+        self, presets: Iterable[OAuthClient], store: Store, *, key_sets: RemoteKeySets | None = None
+    ) -> None:
+        """Args: key_sets: fetches the keys of clients that name an address for them; None: those can't
+        authenticate.
+        """
         self._presets: Mapping[str, OAuthClient] = {client.client_id: client for client in presets}
-        self._store = store
+        self.store = store
+        self.key_sets = key_sets
 
     @property
     def presets(self) -> Sequence[OAuthClient]:
@@ -56,7 +78,7 @@ class Clients:
         preset = self._presets.get(client_id)
         if preset is not None:
             return preset
-        record = await self._store.find_client(client_id, now=now)
+        record = await self.store.find_client(client_id, now=now)
         return None if record is None else _from_record(record)
 
 
@@ -70,28 +92,39 @@ def build_preset(
     grant_types: Iterable[str] = GRANT_TYPES,
     client_uri: str | None = None,
     scope: Iterable[str] | None = None,
+    keys: ClientKeys | None = None,
 ) -> OAuthClient:
-    """A preset client. With a secret and no method named, Basic and post are both good; with "none" the
-    secret counts for nothing, and the client is a public one.
+    """A preset client. Where no method is named, what it has decides: with a secret Basic and post are both
+    good, with keys it signs. With "none" a secret counts for nothing, and the client is a public one.
     """
-    if token_endpoint_auth_method == "none":  # noqa: S105 - a method's name
+    if token_endpoint_auth_method in WITHOUT_SECRET:
         client_secret = None
-    if client_secret is None:
-        methods: tuple[str, ...] = ("none",)
-    elif token_endpoint_auth_method is None:
-        methods = ("client_secret_basic", "client_secret_post")
+    if token_endpoint_auth_method is not None:
+        methods: tuple[str, ...] = (token_endpoint_auth_method,)
     else:
-        methods = (token_endpoint_auth_method,)
+        methods = ("client_secret_basic", "client_secret_post") if client_secret is not None else ()
+        methods += ("private_key_jwt",) if keys is not None else ()
     return OAuthClient(
         client_id=client_id,
         client_name=client_name or client_id,
         redirect_uris=tuple(redirect_uris),
-        auth_methods=methods,
+        auth_methods=methods or ("none",),
         grant_types=tuple(grant_types),
         secret_hash=None if client_secret is None else digest(client_secret),
         is_preset=True,
         client_uri=client_uri,
         scope=None if scope is None else tuple(scope),
+        keys=keys,
+    )
+
+
+def build_keys(metadata: Mapping[str, Any]) -> ClientKeys | None:
+    """The keys that checked client metadata (RFC 7591 §2) names; None for none."""
+    jwks, jwks_uri = metadata.get("jwks"), metadata.get("jwks_uri")
+    if jwks is None and jwks_uri is None:
+        return None
+    return ClientKeys(
+        jwks=jwks, jwks_uri=jwks_uri, signing_alg=metadata.get("token_endpoint_auth_signing_alg")
     )
 
 
@@ -106,4 +139,5 @@ def _from_record(record: Client) -> OAuthClient:
         grant_types=record.grant_types,
         secret_hash=record.secret_hash,
         client_uri=uri if isinstance(uri, str) else None,
+        keys=build_keys(metadata),
     )

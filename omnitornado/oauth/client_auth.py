@@ -1,5 +1,5 @@
-"""Implements: RFC 6749 §2.3 and §3.2.1, OAuth 2.1 §2.4: client authentication by Basic, by post and by none,
-as registered.
+"""Implements: RFC 6749 §2.3 and §3.2.1, OAuth 2.1 §2.4: client authentication by Basic, by post, by a signed
+assertion and by none, as registered.
 """
 
 from collections.abc import Iterable
@@ -7,18 +7,22 @@ from typing import NoReturn
 
 from omnitornado.oauth.basic import list_spellings, parse_basic
 from omnitornado.oauth.client import Clients, OAuthClient
+from omnitornado.oauth.client_assertion import check_assertion, parse_assertion
 from omnitornado.oauth.errors import OAuthError
 from omnitornado.oauth.form import Parameters
 from omnitornado.oauth.secrets import is_same_secret
 
 
 async def authenticate_client(
-    parameters: Parameters, authorization: str | None, clients: Clients, *, now: float
+    parameters: Parameters, authorization: str | None, clients: Clients, *, issuer: str, now: float
 ) -> OAuthClient:
-    """The client behind a request to the token or the revocation endpoint.
+    """The client behind a request to the token or the revocation endpoint, to which this server is `issuer`.
 
-    Raises: OAuthError invalid_client (401), or invalid_request where two methods are used at once.
+    Raises: OAuthError invalid_client (401), or invalid_request where two methods are used at once;
+    temporarily_unavailable where the client's keys can't be had.
     """
+    if parameters.get("client_assertion") is not None or parameters.get("client_assertion_type") is not None:
+        return await _authenticate_assertion(parameters, authorization, clients, issuer=issuer, now=now)
     if authorization is not None:
         return await _authenticate_basic(parameters, authorization, clients, now=now)
     client_id = parameters.get("client_id")
@@ -40,16 +44,34 @@ async def authenticate_client(
     return client
 
 
+async def _authenticate_assertion(
+    parameters: Parameters, authorization: str | None, clients: Clients, *, issuer: str, now: float
+) -> OAuthClient:
+    if authorization is not None or parameters.get("client_secret") is not None:
+        _refuse_two_methods()
+    token, client_id = parse_assertion(
+        parameters.get("client_assertion_type"), parameters.get("client_assertion")
+    )
+    if parameters.get("client_id") not in (None, client_id):
+        raise OAuthError(
+            code="invalid_request",
+            description="client_id differs from the client assertion's",
+            reason="client_id_mismatch",
+        )
+    client = await clients.find(client_id, now=now)
+    if client is None:
+        _refuse("unknown client; register again", "client_unknown")
+    _check_method(client, "private_key_jwt")
+    await check_assertion(token, client, clients, issuer=issuer, now=now)
+    return client
+
+
 async def _authenticate_basic(
     parameters: Parameters, authorization: str, clients: Clients, *, now: float
 ) -> OAuthClient:
     identifier, secret = parse_basic(authorization)
     if parameters.get("client_secret") is not None:
-        raise OAuthError(
-            code="invalid_request",
-            description="use one way of client authentication",
-            reason="client_two_methods",
-        )
+        _refuse_two_methods()
     client = None
     for candidate in list_spellings(identifier):
         client = await clients.find(candidate, now=now)
@@ -82,6 +104,15 @@ def _check_secret(client: OAuthClient, candidates: Iterable[str]) -> None:
     matches = [is_same_secret(candidate, expected) for candidate in candidates] if expected else [False]
     if not any(matches):
         _refuse("wrong client secret", "client_secret_wrong")
+
+
+def _refuse_two_methods() -> NoReturn:
+    """RFC 6749 §2.3: one method a request."""
+    raise OAuthError(
+        code="invalid_request",
+        description="use one way of client authentication",
+        reason="client_two_methods",
+    )
 
 
 def _refuse(description: str, reason: str) -> NoReturn:

@@ -14,8 +14,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from omnitornado.base64url import encode
-from omnitornado.oauth.client import AUTH_METHODS, GRANT_TYPES
+from omnitornado.net.web_address import parse_web_address
+from omnitornado.oauth.client import AUTH_METHODS, GRANT_TYPES, SIGNING_ALGORITHMS, WITHOUT_SECRET
 from omnitornado.oauth.errors import OAuthError
+from omnitornado.oauth.jose import JoseError, read_key_set
 from omnitornado.oauth.redirect_uri import LOOPBACK_HOSTS, parse_redirect_uri
 from omnitornado.oauth.scope import parse_scope
 from omnitornado.oauth.secrets import CLIENT_SECRET_PREFIX, TokenBytes, build_secret, digest
@@ -54,15 +56,17 @@ def parse_metadata(body: object) -> ClientMetadata:
         _refuse("the body must be a JSON object")
     check_software_statement(body.get("software_statement"))
     redirect_uris = check_redirect_uris(body.get("redirect_uris"))
+    method = check_auth_method(body.get("token_endpoint_auth_method"))
     return ClientMetadata(
         client_name=check_name(body.get("client_name"), redirect_uris),
         redirect_uris=redirect_uris,
-        token_endpoint_auth_method=check_auth_method(body.get("token_endpoint_auth_method")),
+        token_endpoint_auth_method=method,
         grant_types=check_types(body, "grant_types", GRANT_TYPES, "authorization_code"),
         others={
             "response_types": list(check_types(body, "response_types", ("code",), "code")),
             **check_application_type(body.get("application_type"), redirect_uris),
             **check_optional(body),
+            **check_keys(body, method),
         },
     )
 
@@ -91,7 +95,7 @@ def parse_registration(
 
 def issue_client_secret(metadata: ClientMetadata, *, token_bytes: TokenBytes) -> str | None:
     """A secret, where the client's method uses one."""
-    if metadata.token_endpoint_auth_method == "none":  # noqa: S105 - a method's name
+    if metadata.token_endpoint_auth_method in WITHOUT_SECRET:
         return None
     return build_secret(CLIENT_SECRET_PREFIX, token_bytes=token_bytes)
 
@@ -172,6 +176,43 @@ def check_auth_method(value: object) -> str:
     if value not in AUTH_METHODS:
         _refuse(f"token_endpoint_auth_method must be one of {', '.join(AUTH_METHODS)}")
     return str(value)
+
+
+def check_keys(body: Mapping[str, Any], method: str) -> dict[str, Any]:
+    """The client's public keys, or where they are, and what it signs with: for `private_key_jwt`, which needs
+    them. With any other method they would never be used, and are left out.
+    """
+    if method != "private_key_jwt":
+        return {}
+    jwks, jwks_uri = body.get("jwks"), body.get("jwks_uri")
+    if (jwks is None) == (jwks_uri is None):
+        _refuse("private_key_jwt needs the client's public keys: one of jwks and jwks_uri")
+    kept = {"jwks_uri": check_jwks_uri(jwks_uri)} if jwks is None else {"jwks": check_key_set(jwks)}
+    algorithm = body.get("token_endpoint_auth_signing_alg")
+    if algorithm is None:
+        return kept
+    if algorithm not in SIGNING_ALGORITHMS:
+        _refuse(f"token_endpoint_auth_signing_alg must be one of {', '.join(SIGNING_ALGORITHMS)}")
+    return kept | {"token_endpoint_auth_signing_alg": algorithm}
+
+
+def check_key_set(jwks: object) -> dict[str, Any]:
+    """Raises: OAuthError invalid_client_metadata."""
+    try:
+        keys = read_key_set(jwks)
+    except JoseError as error:
+        _refuse(f"jwks: {error}")
+    return {"keys": [key.jwk for key in keys]}
+
+
+def check_jwks_uri(jwks_uri: object) -> str:
+    """Raises: OAuthError invalid_client_metadata."""
+    if not isinstance(jwks_uri, str):
+        _refuse("jwks_uri must be a string")
+    try:
+        return parse_web_address(jwks_uri).url
+    except ValueError as error:
+        _refuse(f"jwks_uri: {error}")
 
 
 def check_types(body: Mapping[str, Any], name: str, known: tuple[str, ...], needed: str) -> tuple[str, ...]:

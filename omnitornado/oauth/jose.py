@@ -135,11 +135,17 @@ def _parse_part(part: str, name: str) -> dict[str, Any]:
 
 async def parse_key(jwk: object) -> PublicKey:
     """One public key (RFC 7517 §4). Raises: JoseError."""
-    joserfc = await load()
-    return _parse_key(jwk, joserfc)
+    await load()
+    return _read_key(jwk)
 
 
 async def parse_key_set(document: object) -> Sequence[PublicKey]:
+    """As `read_key_set`, where a loop runs."""
+    await load()
+    return read_key_set(document)
+
+
+def read_key_set(document: object) -> Sequence[PublicKey]:
     """A key set (RFC 7517 §5): the keys in it that can be used; the others are left out, as it asks.
 
     Raises: JoseError for what is no key set, for a private key, and for one without a usable key.
@@ -151,21 +157,20 @@ async def parse_key_set(document: object) -> Sequence[PublicKey]:
         raise JoseError(f"a key set has {MAX_KEYS} keys at the most")
     if any(isinstance(jwk, dict) and not PRIVATE_MEMBERS.isdisjoint(jwk) for jwk in listed):
         raise JoseError("a key set to be published holds no private key and no secret")
-    joserfc = await load()
-    keys = [key for jwk in listed if (key := _find_key(jwk, joserfc)) is not None]
+    keys = [key for jwk in listed if (key := _find_key(jwk)) is not None]
     if not keys:
         raise JoseError("no key in the set can be used")
     return keys
 
 
-def _find_key(jwk: object, joserfc: types.ModuleType) -> PublicKey | None:
+def _find_key(jwk: object) -> PublicKey | None:
     try:
-        return _parse_key(jwk, joserfc)
+        return _read_key(jwk)
     except JoseError:
         return None
 
 
-def _parse_key(jwk: object, joserfc: types.ModuleType) -> PublicKey:
+def _read_key(jwk: object) -> PublicKey:
     if not isinstance(jwk, dict) or not any(_is_kind(jwk, *kind) for kind in KEY_TYPES.values()):
         raise JoseError("the key's type is not one that can be used")
     if not PRIVATE_MEMBERS.isdisjoint(jwk):
@@ -177,6 +182,7 @@ def _parse_key(jwk: object, joserfc: types.ModuleType) -> PublicKey:
         raise JoseError("the key is malformed")
     if jwk["kty"] == "RSA":
         _check_rsa(jwk)
+    joserfc = _import()
     try:
         # Without its `alg`, which has two spellings for one algorithm: `fits` holds the key to it.
         native = joserfc.jwk.import_key({name: value for name, value in jwk.items() if name != "alg"})

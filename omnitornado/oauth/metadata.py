@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from omnitornado.oauth import introspection
-from omnitornado.oauth.client import AUTH_METHODS, GRANT_TYPES
+from omnitornado.oauth.client import AUTH_METHODS, GRANT_TYPES, SIGNING_ALGORITHMS
 from omnitornado.oauth.resource import ProtectedResource
 from omnitornado.oauth.scope import ScopePolicy
 
@@ -37,7 +37,9 @@ def build_server_metadata(
             "response_modes_supported": ["query"],
             "grant_types_supported": list(GRANT_TYPES),
             "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
+            "token_endpoint_auth_signing_alg_values_supported": list(SIGNING_ALGORITHMS),
             "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
+            "revocation_endpoint_auth_signing_alg_values_supported": list(SIGNING_ALGORITHMS),
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": True,
             "protected_resources": [resource.build_url(issuer) for resource in resources],

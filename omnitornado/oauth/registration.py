@@ -13,6 +13,8 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
+from omnitornado.oauth import jose
+from omnitornado.oauth.client import WITHOUT_SECRET
 from omnitornado.oauth.client_metadata import (
     build_registration_response,
     issue_client_secret,
@@ -76,6 +78,7 @@ async def register(
     body: object, rules: RegistrationRules, *, now: float
 ) -> tuple[Registration, tuple[str, ...]]:
     """The new registration, and the ids that made room for it. Raises: OAuthError (RFC 7591 §3.2.2)."""
+    await _load_jose(body)
     client, secret = parse_registration(body, now=now, token_bytes=rules.token_bytes)
     token = build_secret(REGISTRATION_PREFIX, token_bytes=rules.token_bytes)
     client = msgspec.structs.replace(
@@ -109,11 +112,12 @@ async def update_registration(
     OAuthError invalid_request for what an update may not say, otherwise as for a registration.
     """
     known = registration.client
+    await _load_jose(body)
     metadata = parse_metadata(body)
     assert isinstance(body, dict)  # noqa: S101 - for the type checker: anything else was refused
     secret = check_identity(body, known)
     secret_hash = known.secret_hash
-    if metadata.token_endpoint_auth_method == "none":  # noqa: S105 - a method's name
+    if metadata.token_endpoint_auth_method in WITHOUT_SECRET:
         secret, secret_hash = None, None
     elif secret_hash is None:
         secret = issue_client_secret(metadata, token_bytes=rules.token_bytes)
@@ -165,6 +169,12 @@ async def delete_registration(registration: Registration, rules: RegistrationRul
     if ended is None:
         _refuse_registration()
     return ended
+
+
+async def _load_jose(body: object) -> None:
+    """Reading keys takes a library that is loaded at first use: on a thread, not under the parser."""
+    if isinstance(body, dict) and "jwks" in body:
+        await jose.load()
 
 
 def _parse_bearer(authorization: str | None, reason: str) -> str:

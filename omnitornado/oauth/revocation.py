@@ -14,13 +14,19 @@ from omnitornado.store.transitions import Store
 
 
 async def revoke_token(
-    parameters: Parameters, authorization: str | None, clients: Clients, store: Store, *, now: float
+    parameters: Parameters,
+    authorization: str | None,
+    clients: Clients,
+    store: Store,
+    *,
+    issuer: str,
+    now: float,
 ) -> str:
     """The reason for the log. Raises: OAuthError. `token_type_hint` is not needed: a token's shape tells what
     it is.
     """
     parameters.check_unique()
-    client = await authenticate_client(parameters, authorization, clients, now=now)
+    client = await authenticate_client(parameters, authorization, clients, issuer=issuer, now=now)
     token = parameters.require("token")
     grant_id = parse_refresh_token(token)
     if grant_id is not None:

@@ -22,7 +22,7 @@ async def redeem_token_request(
 ) -> TokenResponse:
     """Answer a token request. Raises: OAuthError (RFC 6749 §5.2)."""
     parameters.check_unique()
-    client = await authenticate_client(parameters, authorization, rules.clients, now=now)
+    client = await authenticate_client(parameters, authorization, rules.clients, issuer=issuer, now=now)
     grant_type = parameters.require("grant_type")
     redeem = GRANTS.get(grant_type)
     if redeem is None:

@@ -6,8 +6,10 @@ from collections.abc import Collection
 from typing import Any
 
 from omnitornado.config import ClientSettings, Config, ConfigError, ResourceServerSettings
-from omnitornado.oauth.client import OAuthClient, build_preset
+from omnitornado.net.web_address import parse_web_address
+from omnitornado.oauth.client import OAuthClient, build_keys, build_preset
 from omnitornado.oauth.introspection import ResourceServer
+from omnitornado.oauth.jose import JoseError, read_key_set
 from omnitornado.oauth.redirect_uri import parse_redirect_uri
 from omnitornado.oauth.secrets import digest
 
@@ -19,14 +21,30 @@ def check_accounts(config: Config) -> None:
 
 
 def check_clients(config: Config) -> None:
-    """Raises: ConfigError for a preset client's redirect URI that no authorization request could use."""
+    """Raises: ConfigError for a preset client's redirect URI that no authorization request could use, or for
+    keys that could check nothing.
+    """
     for client in config.clients:
-        for uri in client.redirect_uris:
-            try:
-                parse_redirect_uri(uri)
-            except ValueError as error:
-                reason = f"redirect_uris of {client.client_id}: {uri!r} {error}"
-                raise ConfigError(reason, source=config.source, key="[[clients]]") from None
+        try:
+            _check_client(client)
+        except ValueError as error:
+            raise ConfigError(str(error), source=config.source, key="[[clients]]") from None
+
+
+def _check_client(client: ClientSettings) -> None:
+    """Raises: ValueError."""
+    for uri in client.redirect_uris:
+        try:
+            parse_redirect_uri(uri)
+        except ValueError as error:
+            raise ValueError(f"redirect_uris of {client.client_id}: {uri!r} {error}") from None
+    try:
+        if client.jwks is not None:
+            read_key_set(client.jwks)
+        if client.jwks_uri is not None:
+            parse_web_address(client.jwks_uri)
+    except (JoseError, ValueError) as error:
+        raise ValueError(f"keys of {client.client_id}: {error}") from None
 
 
 def check_resource_servers(config: Config, paths: Collection[str]) -> None:
@@ -70,4 +88,11 @@ def build_oauth_client(client: ClientSettings) -> OAuthClient:
         grant_types=client.grant_types,
         client_uri=client.client_uri,
         scope=client.scope,
+        keys=build_keys(
+            {
+                "jwks": client.jwks,
+                "jwks_uri": client.jwks_uri,
+                "token_endpoint_auth_signing_alg": client.token_endpoint_auth_signing_alg,
+            }
+        ),
     )

@@ -15,6 +15,7 @@ class RevokeHandler(ClientAuthenticationHandler):
             self.authorization,
             self.services.clients,
             self.services.store,
+            issuer=self.issuer,
             now=self.now,
         )
         self.log("revoke.succeeded", reason=reason)

@@ -7,7 +7,7 @@ import pytest
 from omnitornado.oauth.client import Clients, build_preset
 from omnitornado.oauth.client_auth import authenticate_client
 
-from .world import SECRET, World, build_basic, parse, refused, run
+from .world import ISSUER, SECRET, World, build_basic, parse, refused, run
 
 
 def test_basic_and_post_are_both_good_for_a_preset_client() -> None:
@@ -15,10 +15,10 @@ def test_basic_and_post_are_both_good_for_a_preset_client() -> None:
 
     async def scenario(world: World) -> None:
         by_basic = await authenticate_client(
-            parse(), build_basic("web", SECRET), world.clients, now=world.now
+            parse(), build_basic("web", SECRET), world.clients, issuer=ISSUER, now=world.now
         )
         members = parse(client_id="web", client_secret=SECRET)
-        by_post = await authenticate_client(members, None, world.clients, now=world.now)
+        by_post = await authenticate_client(members, None, world.clients, issuer=ISSUER, now=world.now)
         assert by_basic.client_id == by_post.client_id == "web"
 
     run(scenario)
@@ -44,7 +44,7 @@ def test_every_spelling_of_a_basic_secret_is_taken(secret: str, spelled: str) ->
         clients = Clients([build_preset(client_id="x", client_secret=secret)], world.store)
         for scheme in ("Basic", "basic", "BASIC"):
             header = build_basic("x", spelled).replace("Basic", scheme)
-            client = await authenticate_client(parse(), header, clients, now=world.now)
+            client = await authenticate_client(parse(), header, clients, issuer=ISSUER, now=world.now)
             assert client.client_id == "x"
 
     run(scenario)
@@ -56,7 +56,9 @@ def test_an_encoded_client_id_is_taken() -> None:
     async def scenario(world: World) -> None:
         clients = Clients([build_preset(client_id="my app:1", client_secret="s")], world.store)
         for spelled in ("my+app%3A1", "my%20app%3A1"):
-            client = await authenticate_client(parse(), build_basic(spelled, "s"), clients, now=world.now)
+            client = await authenticate_client(
+                parse(), build_basic(spelled, "s"), clients, issuer=ISSUER, now=world.now
+            )
             assert client.client_id == "my app:1"
 
     run(scenario)
@@ -70,11 +72,13 @@ def test_a_wrong_secret_is_refused(secret: str) -> None:
 
     async def scenario(world: World) -> None:
         with refused("invalid_client", "client_secret_wrong"):
-            await authenticate_client(parse(), build_basic("web", secret), world.clients, now=world.now)
+            await authenticate_client(
+                parse(), build_basic("web", secret), world.clients, issuer=ISSUER, now=world.now
+            )
         if secret:
             with refused("invalid_client", "client_secret_wrong"):
                 members = parse(client_id="web", client_secret=secret)
-                await authenticate_client(members, None, world.clients, now=world.now)
+                await authenticate_client(members, None, world.clients, issuer=ISSUER, now=world.now)
 
     run(scenario)
 
@@ -101,7 +105,7 @@ def test_other_credentials_are_refused(header: str, reason: str) -> None:
 
     async def scenario(world: World) -> None:
         with refused("invalid_client", reason):
-            await authenticate_client(parse(), header, world.clients, now=world.now)
+            await authenticate_client(parse(), header, world.clients, issuer=ISSUER, now=world.now)
 
     run(scenario)
 
@@ -112,7 +116,11 @@ def test_two_ways_at_once_are_refused() -> None:
     async def scenario(world: World) -> None:
         with refused("invalid_request", "client_two_methods"):
             await authenticate_client(
-                parse(client_secret=SECRET), build_basic("web", SECRET), world.clients, now=world.now
+                parse(client_secret=SECRET),
+                build_basic("web", SECRET),
+                world.clients,
+                issuer=ISSUER,
+                now=world.now,
             )
 
     run(scenario)
@@ -123,10 +131,14 @@ def test_a_client_id_beside_basic_must_be_the_same() -> None:
 
     async def scenario(world: World) -> None:
         header = build_basic("web", SECRET)
-        client = await authenticate_client(parse(client_id="web"), header, world.clients, now=world.now)
+        client = await authenticate_client(
+            parse(client_id="web"), header, world.clients, issuer=ISSUER, now=world.now
+        )
         assert client.client_id == "web"
         with refused("invalid_request", "client_id_mismatch"):
-            await authenticate_client(parse(client_id="native"), header, world.clients, now=world.now)
+            await authenticate_client(
+                parse(client_id="native"), header, world.clients, issuer=ISSUER, now=world.now
+            )
 
     run(scenario)
 
@@ -137,7 +149,7 @@ def test_a_confidential_client_must_prove_itself() -> None:
     async def scenario(world: World) -> None:
         for members in ({"client_id": "web"}, {"client_id": "web", "client_secret": ""}):
             with refused("invalid_client", "client_auth_method"):
-                await authenticate_client(parse(**members), None, world.clients, now=world.now)
+                await authenticate_client(parse(**members), None, world.clients, issuer=ISSUER, now=world.now)
 
     run(scenario)
 
@@ -147,9 +159,11 @@ def test_without_any_identification_there_is_no_client() -> None:
 
     async def scenario(world: World) -> None:
         with refused("invalid_client", "client_id_missing"):
-            await authenticate_client(parse(), None, world.clients, now=world.now)
+            await authenticate_client(parse(), None, world.clients, issuer=ISSUER, now=world.now)
         with refused("invalid_client", "client_unknown"):
-            await authenticate_client(parse(client_id="nobody"), None, world.clients, now=world.now)
+            await authenticate_client(
+                parse(client_id="nobody"), None, world.clients, issuer=ISSUER, now=world.now
+            )
 
     run(scenario)
 
@@ -166,11 +180,13 @@ def test_a_public_client_needs_its_id_alone() -> None:
                 ({"client_id": client_id, "client_secret": "made up"}, None),
                 ({}, build_basic(client_id, "")),
             ):
-                client = await authenticate_client(parse(**members), header, world.clients, now=world.now)
+                client = await authenticate_client(
+                    parse(**members), header, world.clients, issuer=ISSUER, now=world.now
+                )
                 assert client.client_id == client_id
             with refused("invalid_client", "client_auth_method"):
                 header = build_basic(client_id, "made up")
-                await authenticate_client(parse(), header, world.clients, now=world.now)
+                await authenticate_client(parse(), header, world.clients, issuer=ISSUER, now=world.now)
 
     run(scenario)
 
@@ -188,11 +204,13 @@ def test_a_registered_method_is_the_only_one(method: str) -> None:
         }
         for name, (members, header) in ways.items():
             if name == method:
-                client = await authenticate_client(members, header, world.clients, now=world.now)
+                client = await authenticate_client(
+                    members, header, world.clients, issuer=ISSUER, now=world.now
+                )
                 assert client.client_id == record.client_id
             else:
                 with refused("invalid_client", "client_auth_method"):
-                    await authenticate_client(members, header, world.clients, now=world.now)
+                    await authenticate_client(members, header, world.clients, issuer=ISSUER, now=world.now)
 
     run(scenario)
 
@@ -215,7 +233,7 @@ def test_no_error_repeats_a_secret() -> None:
             (parse(), "Hunter2 hunter2"),
         ):
             with pytest.raises(Exception, match="invalid_client") as caught:
-                await authenticate_client(members, header, world.clients, now=world.now)
+                await authenticate_client(members, header, world.clients, issuer=ISSUER, now=world.now)
             assert "unter2" not in f"{caught.value} {vars(caught.value)}"
 
     run(scenario)

@@ -8,6 +8,7 @@ from omnitornado.oauth.client_metadata import build_registration_response, parse
 from omnitornado.oauth.secrets import digest
 from omnitornado.store.records import Client
 
+from .keys import make_key, publish, publish_key
 from .world import START, build_token_bytes, refused
 
 CALLBACK = "http://127.0.0.1/callback"
@@ -341,3 +342,53 @@ def test_the_clients_of_the_field_can_register(body: dict[str, Any]) -> None:
     assert response["redirect_uris"] == body["redirect_uris"]
     assert response["grant_types"] == ["authorization_code", "refresh_token"]
     assert (secret is None) is (body["token_endpoint_auth_method"] == "none")
+
+
+def test_a_client_that_signs_registers_its_keys() -> None:
+    """Required by RFC 7591 §2: kept and returned, and no secret is issued beside them."""
+    jwks = publish(make_key(), kid="1")
+    for members in (
+        {"jwks": jwks},
+        {"jwks_uri": "https://keys.example/jwks.json"},
+        {"jwks": jwks, "token_endpoint_auth_signing_alg": "ES256"},
+    ):
+        client, secret = register(token_endpoint_auth_method="private_key_jwt", **members)
+        assert (secret, client.secret_hash) == (None, None)
+        response = build_registration_response(client, secret)
+        assert response.items() >= members.items()
+        assert "client_secret" not in response
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {},
+        {"jwks": publish(make_key()), "jwks_uri": "https://keys.example/jwks.json"},
+        {"jwks": {}},
+        {"jwks": {"keys": []}},
+        {"jwks": "x"},
+        {"jwks": {"keys": [dict(make_key().as_dict(private=True))]}},
+        {"jwks": {"keys": [{"kty": "oct", "k": "AA"}]}},
+        {"jwks": {"keys": [publish_key(make_key())] * 33}},
+        {"jwks_uri": 5},
+        {"jwks_uri": ""},
+        {"jwks_uri": "http://keys.example/jwks.json"},
+        {"jwks_uri": "https://127.0.0.1/jwks.json"},
+        {"jwks_uri": "https://[::1]/jwks.json"},
+        {"jwks_uri": "https://a@keys.example/jwks.json"},
+        {"jwks_uri": "file:///etc/passwd"},
+        {"jwks": publish(make_key()), "token_endpoint_auth_signing_alg": "none"},
+        {"jwks": publish(make_key()), "token_endpoint_auth_signing_alg": "HS256"},
+        {"jwks": publish(make_key()), "token_endpoint_auth_signing_alg": ["ES256"]},
+    ],
+)
+def test_a_client_that_signs_needs_keys_that_can_be_used(members: dict[str, Any]) -> None:
+    """Required by RFC 7591 §2: one of jwks and jwks_uri; a private key is nothing to give away."""
+    with refused("invalid_client_metadata", "invalid_client_metadata"):
+        register(token_endpoint_auth_method="private_key_jwt", **members)
+
+
+def test_keys_of_a_client_that_does_not_sign_are_left_out() -> None:
+    """Our choice: nothing would ever use them, so whatever they are is no reason to turn a client away."""
+    client, _ = register(token_endpoint_auth_method="none", jwks="nonsense", jwks_uri=5)
+    assert not {"jwks", "jwks_uri"} & set(client.metadata)

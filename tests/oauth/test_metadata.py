@@ -9,6 +9,8 @@ from .world import FILES, ISSUER, MCP, SCOPES
 
 def test_the_server_says_what_it_does() -> None:
     """Required by RFC 8414 §2, RFC 9207 §3, RFC 7636 §6.2 and RFC 9728 §4."""
+    methods = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
+    algorithms = ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"]
     assert build_server_metadata(issuer=ISSUER, scopes=SCOPES, resources=[MCP, FILES], can_register=True) == {
         "issuer": ISSUER,
         "authorization_endpoint": ISSUER + "/authorize",
@@ -19,8 +21,10 @@ def test_the_server_says_what_it_does() -> None:
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": ["authorization_code", "refresh_token"],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
-        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "token_endpoint_auth_methods_supported": methods,
+        "token_endpoint_auth_signing_alg_values_supported": algorithms,
+        "revocation_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
         "protected_resources": [ISSUER + "/mcp", ISSUER + "/files/mcp"],

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from omnitornado.oauth.bearer import BearerError
+from omnitornado.oauth.client import ClientKeys
 from omnitornado.oauth.errors import OAuthError
 from omnitornado.oauth.registration import (
     Registration,
@@ -18,6 +19,7 @@ from omnitornado.oauth.registration import (
 )
 from omnitornado.oauth.secrets import build_secret, digest
 
+from .keys import make_key, publish
 from .world import ISSUER, START, World, refused, run
 
 CALLBACK = "http://127.0.0.1/callback"
@@ -362,5 +364,23 @@ def test_where_tokens_are_asked_for_nobody_registers_without_one() -> None:
                 check_initial_access(stranger, guarded)
             assert (caught.value.code, caught.value.status) == ("invalid_token", 401)
             assert caught.value.reason in ("initial_token_missing", "initial_token_unknown")
+
+    run(scenario)
+
+
+def test_a_client_exchanges_its_keys_by_an_update() -> None:
+    """Required by RFC 7592 §2.2: the whole is replaced, keys too; and a secret once it needs none."""
+
+    async def scenario(world: World) -> None:
+        registration = await register_client(world)
+        assert registration.secret is None
+        for jwks in (publish(make_key(), kid="1"), publish(make_key("ES256", "two"), kid="2")):
+            changed = {"token_endpoint_auth_method": "private_key_jwt", "jwks": jwks}
+            registration = await update(world, registration, **changed)
+            assert (registration.secret, registration.client.secret_hash) == (None, None)
+            client = await world.clients.find(registration.client.client_id, now=world.now)
+            assert client is not None
+            assert client.keys == ClientKeys(jwks=jwks)
+            assert client.auth_methods == ("private_key_jwt",)
 
     run(scenario)

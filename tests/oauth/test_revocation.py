@@ -8,12 +8,14 @@ from omnitornado.oauth.bearer import BearerError
 from omnitornado.oauth.revocation import revoke_token
 from omnitornado.oauth.secrets import build_refresh_token
 
-from .world import SECRET, World, build_basic, parse, refused, run
+from .world import ISSUER, SECRET, World, build_basic, parse, refused, run
 
 
 async def revoke(world: World, token: str, /, **changed: Any) -> str:
     members = {"token": token, "client_id": "web", "client_secret": SECRET}
-    return await revoke_token(parse(**members | changed), None, world.clients, world.store, now=world.now)
+    return await revoke_token(
+        parse(**members | changed), None, world.clients, world.store, issuer=ISSUER, now=world.now
+    )
 
 
 @pytest.mark.parametrize("hint", [None, "refresh_token", "access_token", "made_up"])
@@ -99,9 +101,9 @@ def test_the_client_must_prove_itself() -> None:
                 await revoke(world, body["refresh_token"], **changed)
         parameters = parse(token=body["refresh_token"])
         header = build_basic("web", SECRET)
-        assert await revoke_token(parameters, header, world.clients, world.store, now=world.now) == (
-            "grant_revoked"
-        )
+        assert await revoke_token(
+            parameters, header, world.clients, world.store, issuer=ISSUER, now=world.now
+        ) == ("grant_revoked")
 
     run(scenario)
 

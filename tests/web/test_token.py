@@ -5,11 +5,14 @@ import logging
 from typing import Any
 
 import pytest
+from oauth.keys import make_key, publish, sign
 from tornado.httpclient import HTTPResponse
+
+from omnitornado.oauth.client_assertion import ASSERTION_TYPE
 
 from .browser import Browser
 from .conftest import StartSite
-from .site import CALLBACK, SECRET, VERIFIER, Site, build_initialize, read_json
+from .site import CALLBACK, CLIENTS, SECRET, VERIFIER, Clock, Site, build_initialize, read_json
 from .wire import build_request, exchange
 
 FORM = "application/x-www-form-urlencoded"
@@ -240,3 +243,36 @@ async def test_no_secret_reaches_the_log(site: Site, caplog: pytest.LogCaptureFi
         assert secret not in caplog.text
     for step in ("authorize.approved", "token.issued reason=code_redeemed", "token.refused", "code_replayed"):
         assert step in caplog.text
+
+
+@pytest.mark.gen_test
+async def test_a_client_that_signs_gets_refreshes_and_gives_back_its_tokens(
+    start_site: StartSite, clock: Clock
+) -> None:
+    """Required by RFC 7523 §2.2: at the token and the revocation endpoint, for every grant."""
+    key = make_key()
+    client = {"client_id": "signer", "redirect_uris": [CALLBACK], "jwks": publish(key, kid="1")}
+    site = await start_site(clients=[*CLIENTS, client])
+    numbers = iter(range(100))
+
+    def sign_in(**changed: object) -> dict[str, str]:
+        claims = {"iss": "signer", "sub": "signer", "aud": site.url, "jti": str(next(numbers))}
+        assertion = sign(claims | {"exp": clock() + 60} | changed, kid="1")
+        return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion}
+
+    async def post(fields: dict[str, str], path: str = "/token") -> HTTPResponse:
+        return await site.open_browser().post(path, fields)
+
+    code = await site.obtain_code(client_id="signer")
+    asked = {"grant_type": "authorization_code", "code": code, "code_verifier": VERIFIER}
+    check_error(await post(asked | {"client_id": "signer"}), "invalid_client", 401)
+    check_error(await post(asked | sign_in(aud="https://other.example")), "invalid_client", 401)
+    proof = sign_in()
+    tokens = read_json(await post(asked | proof))
+    refresh = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+    check_error(await post(refresh | proof), "invalid_client", 401)
+    tokens = read_json(await post(refresh | sign_in()))
+    assert (await site.call(tokens["access_token"], build_initialize())).code == 200
+    check_error(await post({"token": tokens["refresh_token"]} | proof, "/revoke"), "invalid_client", 401)
+    assert (await post({"token": tokens["refresh_token"]} | sign_in(), "/revoke")).code == 200
+    assert (await site.call(tokens["access_token"], build_initialize())).code == 401
