@@ -161,10 +161,14 @@ class Handshake:
         return self._events.open(session.key, answers=answers, primed=session.version >= PRIMING_SINCE)
 
     def _tell_all(self, session: LiveSession, feed: Feed) -> None:
-        """For a client whose stream was lost: it may have missed a change of any list."""
+        """For a client whose stream was lost: it may have missed a change of any list, and of what it
+        subscribed to.
+        """
         offered = build_capabilities(self._services.server, session.version)
         for kind in sorted(LIST_KINDS & offered.keys()):
             feed.offer(Change(kind))
+        for uri in session.subscriptions:
+            feed.offer(Change("resources", uri))
 
     def _build_asker(self, session: LiveSession, outlet: Outlet, call: Call) -> SessionAsker:
         return SessionAsker(

@@ -48,7 +48,7 @@ async def _set_log_level(services: Services, exchange: Exchange) -> Json:
         raise JsonRpcError(
             code=INVALID_PARAMS, message=f"Invalid params: level is one of {', '.join(LOG_LEVELS)}"
         )
-    exchange.owner.log_level = level
+    await exchange.owner.set_log_level(level)
     return {}
 
 

@@ -11,6 +11,7 @@ from omnitornado.mcp.jsonrpc import Request
 from omnitornado.mcp.prompts import Prompt
 from omnitornado.mcp.resources import Resource
 from omnitornado.mcp.server import MCPServer
+from omnitornado.mcp.subscriptions import MAX_SUBSCRIPTIONS
 
 T = TypeVar("T")
 
@@ -42,7 +43,7 @@ def _find_touched(
     elif method == "subscriptions/listen":
         asked = _get(params.get("notifications"), "resourceSubscriptions")
         # One more than may be subscribed to: a longer list is refused anyway.
-        for uri in asked[:257] if isinstance(asked, list) else ():
+        for uri in asked[: MAX_SUBSCRIPTIONS + 1] if isinstance(asked, list) else ():
             yield _find_resource(server, uri)
     elif method == "completion/complete":
         reference = params.get("ref")

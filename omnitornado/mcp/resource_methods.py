@@ -6,13 +6,12 @@ from omnitornado.mcp.call import Call
 from omnitornado.mcp.exchange import Exchange, Services
 from omnitornado.mcp.jsonrpc import INVALID_PARAMS, Json, JsonRpcError
 from omnitornado.mcp.resources import Resource, ResourceNotFoundError, adapt_contents
+from omnitornado.mcp.subscriptions import check_subscriptions
 from omnitornado.mcp.versions import CACHE_HINTS_SINCE
 
 RESOURCE_NOT_FOUND = -32002
 """Before 2026-07-28, which has -32602 in its place."""
 
-MAX_SUBSCRIPTIONS = 256
-"""Resources that one session, or one `subscriptions/listen`, hears of."""
 MAX_ECHO = 2048
 """Characters of an unknown URI that an error repeats."""
 
@@ -83,20 +82,19 @@ async def subscribe_resource(services: Services, exchange: Exchange) -> Json:
 
     Raises:
         JsonRpcError: unknown resource, or too many subscriptions.
+        StoreUnavailable: it could not be kept.
     """
-    uri, subscriptions = exchange.get_string("uri"), exchange.owner.subscriptions
+    uri = exchange.get_string("uri")
     if services.server.find_resource(uri) is None:
         raise build_not_found(uri, exchange.version)
-    if uri not in subscriptions and len(subscriptions) >= MAX_SUBSCRIPTIONS:
-        message = f"Invalid params: more than {MAX_SUBSCRIPTIONS} subscriptions in a session"
-        raise JsonRpcError(code=INVALID_PARAMS, message=message)
-    subscriptions[uri] = None
+    check_subscriptions({*exchange.owner.subscriptions, uri})
+    await exchange.owner.subscribe(uri, is_wanted=True)
     return {}
 
 
 async def unsubscribe_resource(services: Services, exchange: Exchange) -> Json:
     """No more of that. A resource that was not subscribed to needs nothing done."""
-    exchange.owner.subscriptions.pop(exchange.get_string("uri"), None)
+    await exchange.owner.subscribe(exchange.get_string("uri"), is_wanted=False)
     return {}
 
 

@@ -2,7 +2,7 @@
 
 A session id is 256 random bits. The store knows its SHA-256 alone, and whose it is: person, client and path
 must all match, or the session is as unknown as one that never was. What lives only as long as the process
-(calls in flight, the log level) stands beside it.
+(calls in flight, open questions) stands beside it.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ MAX_ID_LENGTH = 128
 MAX_REMEMBERED = 4096
 """Bytes of a client's self-description that are kept."""
 MAX_LIVE = 10_000
-"""Sessions whose log level is remembered; the one unused for longest falls back to the default."""
+"""Sessions that are held in memory beside the store; the one unused for longest goes first."""
 
 
 class SessionStore(Protocol):
@@ -35,26 +35,63 @@ class SessionStore(Protocol):
 
     async def find_mcp_session(self, session_hash: bytes, *, now: float) -> McpSession | None: ...
 
+    async def subscribe_mcp_session(
+        self, session_hash: bytes, uri: str, *, is_wanted: bool, now: float
+    ) -> bool: ...
+
+    async def set_mcp_log_level(self, session_hash: bytes, level: str, *, now: float) -> bool: ...
+
     async def close_mcp_session(self, session_hash: bytes) -> bool: ...
 
 
 class LiveSession:
     """A session as this process knows it."""
 
-    __slots__ = ("calls", "capabilities", "key", "log_level", "questions", "subscriptions", "version")
+    __slots__ = (
+        "_clock",
+        "_store",
+        "calls",
+        "capabilities",
+        "key",
+        "log_level",
+        "questions",
+        "subscriptions",
+        "version",
+    )
 
     def __init__(
-        self, key: bytes, version: str, capabilities: Json, token_bytes: Callable[[int], bytes]
+        self,
+        key: bytes,
+        record: McpSession,
+        *,
+        store: SessionStore,
+        clock: Callable[[], float],
+        token_bytes: Callable[[int], bytes],
     ) -> None:
+        self._store = store
+        self._clock = clock
         self.key = key
-        self.version = version
-        self.capabilities = capabilities
+        self.version = record.protocol_version
+        self.capabilities = record.capabilities
         """What the client declared when it opened the session (ClientCapabilities)."""
         self.questions = OpenQuestions(token_bytes)
-        self.log_level = DEFAULT_LOG_LEVEL
+        self.log_level = record.log_level or DEFAULT_LOG_LEVEL
         self.calls: dict[RequestId, Call] = {}
-        self.subscriptions: dict[str, None] = {}
+        self.subscriptions = dict.fromkeys(record.subscriptions)
         """URIs of resources whose updates the client wants to hear of, in its order."""
+
+    async def subscribe(self, uri: str, *, is_wanted: bool) -> None:
+        """Hear of a resource, or no more. Raises: StoreUnavailable."""
+        await self._store.subscribe_mcp_session(self.key, uri, is_wanted=is_wanted, now=self._clock())
+        if is_wanted:
+            self.subscriptions.setdefault(uri)
+        else:
+            self.subscriptions.pop(uri, None)
+
+    async def set_log_level(self, level: str) -> None:
+        """Send log messages from this level on. Raises: StoreUnavailable."""
+        await self._store.set_mcp_log_level(self.key, level, now=self._clock())
+        self.log_level = level
 
 
 class Sessions:
@@ -125,7 +162,11 @@ class Sessions:
         live = self._live.get(key)
         if live is None:
             live = self._live[key] = LiveSession(
-                key, record.protocol_version, record.capabilities, self._token_bytes
+                key,
+                record,
+                store=self._store,
+                clock=self._clock,
+                token_bytes=self._token_bytes,
             )
             if len(self._live) > MAX_LIVE:
                 self._forget_oldest()

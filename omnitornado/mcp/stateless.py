@@ -39,12 +39,12 @@ from omnitornado.mcp.prompt_methods import get_prompt, list_prompts
 from omnitornado.mcp.replies import build_reply
 from omnitornado.mcp.request_state import RequestStates, find_responses
 from omnitornado.mcp.resource_methods import (
-    MAX_SUBSCRIPTIONS,
     list_resource_templates,
     list_resources,
     read_resource,
 )
 from omnitornado.mcp.rounds import ROUNDS, InputRequiredError, RoundAsker
+from omnitornado.mcp.subscriptions import check_subscriptions
 from omnitornado.mcp.tool_methods import call_tool, find_tool, list_tools
 from omnitornado.mcp.versions import STATELESS_VERSIONS, SUPPORTED_VERSIONS
 
@@ -104,9 +104,7 @@ def _parse_filter(services: Services, params: Json, version: str) -> tuple[dict[
     if not isinstance(uris, list) or not all(isinstance(uri, str) for uri in uris):
         message = "Invalid params: resourceSubscriptions must be a list of URIs"
         raise JsonRpcError(code=INVALID_PARAMS, message=message)
-    if len(uris) > MAX_SUBSCRIPTIONS:
-        message = f"Invalid params: more than {MAX_SUBSCRIPTIONS} resourceSubscriptions"
-        raise JsonRpcError(code=INVALID_PARAMS, message=message)
+    check_subscriptions(uris)
     known = dict.fromkeys(uri for uri in uris if services.server.find_resource(uri) is not None)
     capabilities = build_capabilities(services.server, version)
     kinds = {name: kind for name, kind in FILTERS.items() if asked.get(name) is True}

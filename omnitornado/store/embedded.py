@@ -279,6 +279,15 @@ class EmbeddedStore:
         self._engine.note(changes)
         return session
 
+    async def subscribe_mcp_session(
+        self, session_hash: bytes, uri: str, *, is_wanted: bool, now: float
+    ) -> bool:
+        decision = sessions.subscribe_mcp_session(self._state, session_hash, uri, is_wanted, now)
+        return await self._commit(*decision)
+
+    async def set_mcp_log_level(self, session_hash: bytes, level: str, *, now: float) -> bool:
+        return await self._commit(*sessions.set_mcp_log_level(self._state, session_hash, level, now))
+
     async def close_mcp_session(self, session_hash: bytes) -> bool:
         return await self._commit(*sessions.close_mcp_session(self._state, session_hash, self._clock()))
 

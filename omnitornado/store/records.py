@@ -143,6 +143,10 @@ class McpSession(Record, frozen=True):
     renewed_at: float = 0.0
     """When its end last moved on; 0 until then. Set by the store: end minus this (or minus `created_at`) is
     the lifetime to renew by."""
+    subscriptions: tuple[str, ...] = ()
+    """URIs of resources whose updates the client wants to hear of, in its order."""
+    log_level: str = ""
+    """From which level on the client wants log messages; empty: it has not said."""
 
 
 class Key(Record, frozen=True):

@@ -5,7 +5,7 @@ import msgspec
 from omnitornado.store.eviction import find_excess
 from omnitornado.store.limits import Limits
 from omnitornado.store.memory import Changes, State
-from omnitornado.store.plain import build_plain
+from omnitornado.store.plain import build_plain, build_text
 from omnitornado.store.records import BrowserSession, KnownAddress, McpSession
 
 
@@ -71,6 +71,26 @@ def renew_mcp_session(
         return session, ()
     renewed = msgspec.structs.replace(session, expires_at=now + lifetime, renewed_at=now)
     return renewed, (state.mcp_sessions.build_put(session_hash, renewed),)
+
+
+def subscribe_mcp_session(
+    state: State, session_hash: bytes, uri: str, is_wanted: bool, now: float
+) -> tuple[bool, Changes]:
+    session = state.mcp_sessions.find_living(session_hash, now)
+    uri = build_text(uri)
+    if session is None or (uri in session.subscriptions) == is_wanted:
+        return session is not None, ()
+    others = tuple(one for one in session.subscriptions if one != uri)
+    changed = msgspec.structs.replace(session, subscriptions=(*others, uri) if is_wanted else others)
+    return True, (state.mcp_sessions.build_put(session_hash, changed),)
+
+
+def set_mcp_log_level(state: State, session_hash: bytes, level: str, now: float) -> tuple[bool, Changes]:
+    session = state.mcp_sessions.find_living(session_hash, now)
+    if session is None or session.log_level == level:
+        return session is not None, ()
+    changed = msgspec.structs.replace(session, log_level=level)
+    return True, (state.mcp_sessions.build_put(session_hash, changed),)
 
 
 def close_mcp_session(state: State, session_hash: bytes, now: float) -> tuple[bool, Changes]:

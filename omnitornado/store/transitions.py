@@ -197,6 +197,14 @@ class Store(Protocol):
         """The session. One that is used keeps living: past half its time its end moves on by the same
         lifetime (never waited for)."""
 
+    async def subscribe_mcp_session(
+        self, session_hash: bytes, uri: str, *, is_wanted: bool, now: float
+    ) -> bool:
+        """Note that a session's client wants to hear of a resource, or no more; False when it is over."""
+
+    async def set_mcp_log_level(self, session_hash: bytes, level: str, *, now: float) -> bool:
+        """Note from which level on it wants log messages; False when the session is over."""
+
     async def close_mcp_session(self, session_hash: bytes) -> bool:
         """End it; False when it was unknown."""
 

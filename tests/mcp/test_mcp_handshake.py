@@ -80,6 +80,12 @@ def test_a_session_id_is_random_visible_and_stored_as_its_digest() -> None:
         async def find_mcp_session(self, session_hash: bytes, *, now: float) -> McpSession | None:
             return kept.get(session_hash)
 
+        async def subscribe_mcp_session(self, session_hash: bytes, uri: str, **rest: Any) -> bool:
+            raise AssertionError("nobody subscribes here")
+
+        async def set_mcp_log_level(self, session_hash: bytes, level: str, *, now: float) -> bool:
+            raise AssertionError("nobody sets a level here")
+
         async def close_mcp_session(self, session_hash: bytes) -> bool:
             return kept.pop(session_hash, None) is not None
 
@@ -470,6 +476,12 @@ def test_a_store_that_fails_is_said_plainly_and_promises_nothing() -> None:
             raise StoreUnavailable("disk full")
 
         async def find_mcp_session(self, session_hash: bytes, *, now: float) -> McpSession | None:
+            raise StoreUnavailable("disk full")
+
+        async def subscribe_mcp_session(self, session_hash: bytes, uri: str, **rest: Any) -> bool:
+            raise StoreUnavailable("disk full")
+
+        async def set_mcp_log_level(self, session_hash: bytes, level: str, *, now: float) -> bool:
             raise StoreUnavailable("disk full")
 
         async def close_mcp_session(self, session_hash: bytes) -> bool:

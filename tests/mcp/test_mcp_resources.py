@@ -28,11 +28,13 @@ from mcp_samples import (
 from omnitornado.mcp.content import Annotations
 from omnitornado.mcp.context import Context
 from omnitornado.mcp.declaration import Icon
-from omnitornado.mcp.resource_methods import MAX_SUBSCRIPTIONS
+from omnitornado.mcp.endpoint import Endpoint
 from omnitornado.mcp.resources import ResourceContent, ResourceNotFoundError
 from omnitornado.mcp.schema import DeclarationError
 from omnitornado.mcp.server import MCPServer
+from omnitornado.mcp.subscriptions import MAX_CHARACTERS, MAX_SUBSCRIPTIONS
 from omnitornado.mcp.tools import ToolError
+from omnitornado.store.embedded import EmbeddedStore
 
 ICON = Icon("https://example.com/i.png", "image/png")
 
@@ -459,6 +461,61 @@ def test_only_what_exists_can_be_subscribed_to_and_not_without_end() -> None:
         assert (await subscribe("notes://today")).code == -32602
 
     run(scenario, server)
+
+
+def test_what_is_subscribed_to_cannot_be_of_any_length() -> None:
+    """Our choice: a template takes URIs of any length, and a session's are kept on the disk."""
+    server = build_server()
+
+    @server.resource("long://{name}")
+    def long(name: str) -> str:
+        return name
+
+    async def scenario(wire: Wire) -> None:
+        session = await wire.open_session()
+        uris = [f"long://{number:02}".ljust(1024, "x") for number in range(MAX_CHARACTERS // 1024)]
+        for uri in (*uris, uris[0]):
+            assert (await wire.post(build_request("resources/subscribe", {"uri": uri}), session)).result == {}
+        one_more = build_request("resources/subscribe", {"uri": "long://a"})
+        assert (await wire.post(one_more, session)).code == -32602
+        wanted = {"resourceSubscriptions": [*uris, "long://a"]}
+        assert (await wire.ask("subscriptions/listen", {"notifications": wanted})).code == -32602
+
+    run(scenario, server)
+
+
+def test_a_session_goes_on_hearing_what_it_subscribed_to_after_a_restart() -> None:
+    """Our choice: what a session's client asked for is kept as the session is."""
+    store = EmbeddedStore.open(None)
+    server = build_server()
+
+    @server.tool()
+    async def speak(context: Context) -> None:
+        for level in ("info", "error"):
+            await context.log(level, level)
+
+    async def scenario(_: Wire) -> None:
+        await store.start()
+        before = Wire(Endpoint(server, path="/mcp", sessions=store), server)
+        session = await before.open_session()
+        for uri in ("notes://today", "bytes://one"):
+            await before.post(build_request("resources/subscribe", {"uri": uri}), session)
+        await before.post(build_request("resources/unsubscribe", {"uri": "notes://today"}), session)
+        await before.post(build_request("logging/setLevel", {"level": "error"}), session)
+        await before.endpoint.close()
+
+        after = Wire(Endpoint(server, path="/mcp", sessions=store), server)
+        stream = await open_stream(after, session)
+        server.notify_resource_updated("notes://today")
+        server.notify_resource_updated("bytes://one")
+        assert (await stream.receive() or {})["params"] == {"uri": "bytes://one"}
+        outbound = FakeOutbound()
+        await after.post(build_request("tools/call", {"name": "speak"}), session, outbound=outbound)
+        assert [message["params"]["data"] for message in outbound.sent] == ["error"]
+        await after.endpoint.close()
+        await store.close()
+
+    run(scenario)
 
 
 async def listen(wire: Wire, wanted: Json) -> tuple[FakeOutbound, "asyncio.Task[Any]"]:

@@ -280,6 +280,25 @@ class Model:
                 self.mcp_sessions[session_hash] = session
         return session
 
+    def subscribe_mcp_session(self, session_hash: bytes, uri: str, *, is_wanted: bool, now: float) -> bool:
+        self._forget(self.mcp_sessions, now)
+        session = self.mcp_sessions.get(session_hash)
+        if session is not None:
+            wanted = dict.fromkeys(session.subscriptions)
+            if is_wanted:
+                wanted.setdefault(uri)
+            else:
+                wanted.pop(uri, None)
+            self.mcp_sessions[session_hash] = change(session, subscriptions=tuple(wanted))
+        return session is not None
+
+    def set_mcp_log_level(self, session_hash: bytes, level: str, *, now: float) -> bool:
+        self._forget(self.mcp_sessions, now)
+        session = self.mcp_sessions.get(session_hash)
+        if session is not None:
+            self.mcp_sessions[session_hash] = change(session, log_level=level)
+        return session is not None
+
     def close_mcp_session(self, session_hash: bytes) -> bool:
         self._forget(self.mcp_sessions, self.clock())
         return self.mcp_sessions.pop(session_hash, None) is not None

@@ -91,6 +91,40 @@ def test_an_mcp_session_that_is_used_lives_on(run: Run) -> None:
     run(scenario)
 
 
+def test_what_a_client_wants_to_hear_in_its_mcp_session_is_kept(run: Run) -> None:
+    """Our choice: a session that survives a restart goes on as it was."""
+
+    async def scenario(store: Store, clock: Clock) -> None:
+        await store.open_mcp_session(FIRST, build_mcp_session(expires_at=START + 3600))
+        for uri, is_wanted in (("a://1", True), ("a://2", True), ("a://1", True), ("a://3", False)):
+            assert await store.subscribe_mcp_session(FIRST, uri, is_wanted=is_wanted, now=START)
+        assert await store.set_mcp_log_level(FIRST, "error", now=START)
+        found = await store.find_mcp_session(FIRST, now=START)
+        expected = build_mcp_session(
+            expires_at=START + 3600, subscriptions=("a://1", "a://2"), log_level="error"
+        )
+        assert found == expected
+        assert await store.subscribe_mcp_session(FIRST, "a://1", is_wanted=False, now=START)
+        assert await store.subscribe_mcp_session(FIRST, "a://\ud800", is_wanted=True, now=START)
+        found = await store.find_mcp_session(FIRST, now=START)
+        assert found is not None
+        assert found.subscriptions == ("a://2", "a://?")
+
+    run(scenario)
+
+
+def test_a_session_that_is_over_keeps_nothing(run: Run) -> None:
+    """Our choice."""
+
+    async def scenario(store: Store, clock: Clock) -> None:
+        await store.open_mcp_session(FIRST, build_mcp_session(expires_at=START + 5))
+        for key in (FIRST, SECOND):
+            assert not await store.subscribe_mcp_session(key, "a://1", is_wanted=True, now=START + 5)
+            assert not await store.set_mcp_log_level(key, "error", now=START + 5)
+
+    run(scenario)
+
+
 def test_an_mcp_session_is_closed_once(run: Run) -> None:
     """Required by MCP 2025-11-25, Streamable HTTP, session management: DELETE ends it, then it is unknown."""
 

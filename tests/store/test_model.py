@@ -58,6 +58,8 @@ METHODS = (
     "close_session",
     "open_mcp_session",
     "find_mcp_session",
+    "subscribe_mcp_session",
+    "set_mcp_log_level",
     "close_mcp_session",
     "know_address",
     "start_task",
@@ -151,6 +153,11 @@ def _build_call(step: Step, now: float) -> tuple[tuple[Any, ...], dict[str, Any]
             {},
         ),
         "find_mcp_session": lambda: ((key,), {"now": now}),
+        "subscribe_mcp_session": lambda: (
+            (key, f"a://{variant % 3}"),
+            {"is_wanted": variant != 5, "now": now},
+        ),
+        "set_mcp_log_level": lambda: ((key, f"l{variant % 2}"), {"now": now}),
         "close_mcp_session": lambda: ((key,), {}),
         "know_address": lambda: (
             (key, build_address(username=person, expires_at=now + 90 * (variant + 1))),

@@ -132,7 +132,7 @@ def test_a_restart_of_the_server_goes_unnoticed(stage: Stage, client: Connection
     """Our choice: sessions are kept on disk. A session's stream is come back to, and tells that every list
     may have changed; the stream of a `subscriptions/listen` is ended well, for the client to ask again.
     """
-    client.listen(lists=["tools"])
+    client.listen(lists=["tools"], uris=[WATCHED])
     client.call("test_trigger_tool_change")
     client.wait_for(CHANGED)
     client.forget()
@@ -141,9 +141,10 @@ def test_a_restart_of_the_server_goes_unnoticed(stage: Stage, client: Connection
     if client.is_stateless:
         assert client.wait_for_end() == "graceful"
         client.stop_listening()
-        client.listen(lists=["tools"])
+        client.listen(lists=["tools"], uris=[WATCHED])
     else:
         client.wait_for_streams(1)
+        client.wait_for(UPDATED)
         for kind in ("tools", "prompts", "resources"):
             client.wait_for(f"notifications/{kind}/list_changed")
     client.forget()
@@ -152,6 +153,8 @@ def test_a_restart_of_the_server_goes_unnoticed(stage: Stage, client: Connection
     client.call("test_trigger_tool_change")
     client.wait_for(CHANGED)
     client.call("test_trigger_tool_change")
+    client.call("write_watched_resource", text="after the restart")
+    client.wait_for(UPDATED)
     client.stop_listening()
     assert client.about["session"] == session
     assert stage.person.sign_ins == 1
