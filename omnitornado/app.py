@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec.structs import replace
 from tornado.routing import URLSpec
 from tornado.template import Loader
 from tornado.web import RequestHandler
@@ -152,8 +153,10 @@ class AuthorizationServer:
         store: EmbeddedStore | str | Path | None = "omnitornado.state",
         scopes: Mapping[str, str] | None = None,
         default_scope: Sequence[str] = (),
+        implied_scopes: Mapping[str, Sequence[str]] | None = None,
         access_token_lifetime: float = 3600.0,
         refresh_token_lifetime: float = 30 * 86400.0,
+        refresh_token_absolute_lifetime: float | None = 365 * 86400.0,
         authorization_code_lifetime: float = 60.0,
         refresh_grace: float = REFRESH_GRACE,
         session_lifetime: float = 12 * 3600.0,
@@ -175,23 +178,28 @@ class AuthorizationServer:
         clients, from `build_preset`. name: what the pages call the server. store: an opened store, or the
         path of its files; None keeps everything in memory. scopes: each scope with what it allows, in words.
         Resources add theirs. default_scope: what a request that names no scope asks for, beside what the
-        resources it is for need. resource_servers: who may introspect tokens, and for which resources.
-        initial_token_hashes: SHA-256 digests of tokens, one of which a client must send to register; none:
-        anyone may. unused_client_lifetime: how long a registration is kept that never got a grant, None for
-        ever. find_tools: the tools behind a scope, for the consent page. fetch: how other hosts are asked;
-        default: by https, and those on the public internet alone.
+        resources it is for need. implied_scopes: for a scope the others that come with it. resource_servers:
+        who may introspect tokens, and for which resources. initial_token_hashes: SHA-256 digests of tokens,
+        one of which a client must send to register; none: anyone may. unused_client_lifetime: how long a
+        registration is kept that never got a grant, None for ever. find_tools: the tools behind a scope, for
+        the consent page. fetch: how other hosts are asked; default: by https, and those on the public
+        internet alone.
 
         Lifetimes and `refresh_grace` are in seconds. Raises: StoreError.
         """
         identity = build_identity(issuer) if isinstance(issuer, str) else issuer
         opened = store if isinstance(store, EmbeddedStore) else _open_store(store, clock)
-        known = People(people, is_open=validate_user is not None)
+        implied = dict(implied_scopes or {})
         self.store = opened
         self._resources: list[ProtectedResource] = []
         self._descriptions: dict[str, str] = dict(scopes or {})
+        for scope in (*implied, *(token for tokens in implied.values() for token in tokens)):
+            self._descriptions.setdefault(scope, "")
+        policy = ScopePolicy(descriptions=self._descriptions, default=tuple(default_scope), implied=implied)
+        known = People(_expand_people(people, policy), is_open=validate_user is not None)
         servers = build_resource_servers(resource_servers)
         asks = fetch or GuardedFetch().fetch
-        presets = Clients(clients, opened, key_sets=RemoteKeySets(asks))
+        presets = Clients(_expand_clients(clients, policy), opened, key_sets=RemoteKeySets(asks))
         self.services = Services(
             identity=identity,
             server_name=name,
@@ -200,7 +208,7 @@ class AuthorizationServer:
             people=known,
             sign_in=SignIn(known, opened, threads=bcrypt_threads, validate_user=validate_user),
             sessions=BrowserSessions(opened, known, lifetime=session_lifetime, token_bytes=token_bytes),
-            scopes=ScopePolicy(descriptions=self._descriptions, default=tuple(default_scope)),
+            scopes=policy,
             resources=self._resources,
             tokens=TokenRules(
                 store=opened,
@@ -209,6 +217,8 @@ class AuthorizationServer:
                 resources=self._resources,
                 access_token_lifetime=access_token_lifetime,
                 refresh_token_lifetime=refresh_token_lifetime,
+                refresh_token_absolute_lifetime=refresh_token_absolute_lifetime,
+                scopes=policy,
                 refresh_grace=refresh_grace,
                 token_bytes=token_bytes,
             ),
@@ -249,7 +259,7 @@ class AuthorizationServer:
         # Before those elsewhere: the first one stands for the server where only one can.
         self._resources.insert(sum(not known.is_elsewhere for known in self._resources), resource)
         for token in scope:
-            self._descriptions.setdefault(token, description or f"Use {resource.name}")
+            self._descriptions[token] = self._descriptions.get(token) or description or f"Use {resource.name}"
         return resource
 
     def _protect_elsewhere(self, servers: Iterable[ResourceServer]) -> None:
@@ -261,7 +271,7 @@ class AuthorizationServer:
                     continue
                 self._resources.append(ProtectedResource(path=url, name=name, scope=server.scope))
                 for token in server.scope:
-                    self._descriptions.setdefault(token, f"Use {name}")
+                    self._descriptions[token] = self._descriptions.get(token) or f"Use {name}"
 
     async def start(self) -> None:
         """Begin keeping state, on the running loop."""
@@ -284,6 +294,22 @@ def require_token(
     scopes = tuple(scope.split()) if isinstance(scope, str) else tuple(scope)
     resource = next((r for r in auth.services.resources if r.path == path), None)
     return guard_handler(auth.services, resource or auth.protect(path, scope=scopes, name=name), scopes)
+
+
+def _expand_people(people: Iterable[Person], policy: ScopePolicy) -> list[Person]:
+    """Who may grant a scope may grant what it implies."""
+    return [
+        person if person.scopes is None else replace(person, scopes=policy.expand(person.scopes))
+        for person in people
+    ]
+
+
+def _expand_clients(clients: Iterable[OAuthClient], policy: ScopePolicy) -> list[OAuthClient]:
+    """The same for what a client may ask for."""
+    return [
+        client if client.scope is None else replace(client, scope=policy.expand(client.scope))
+        for client in clients
+    ]
 
 
 def _open_store(path: str | Path | None, clock: Callable[[], float]) -> EmbeddedStore:

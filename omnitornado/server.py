@@ -216,6 +216,7 @@ class Server:
             store=store,
             access_token_lifetime=config.tokens.access_token_lifetime,
             refresh_token_lifetime=config.tokens.refresh_token_lifetime,
+            refresh_token_absolute_lifetime=config.tokens.refresh_token_absolute_lifetime,
             authorization_code_lifetime=config.tokens.authorization_code_lifetime,
             refresh_grace=config.tokens.refresh_grace,
             session_lifetime=config.login.session_lifetime,
@@ -229,6 +230,8 @@ class Server:
             bcrypt_threads=config.login.bcrypt_threads,
             find_tools=self._find_tools,
             scopes=self._describe_scopes(),
+            default_scope=[one.scope for one in config.scopes if one.default],
+            implied_scopes={one.scope: one.implies for one in config.scopes},
             fetch=self._fetch,
             clock=self._clock,
         )
@@ -262,7 +265,8 @@ class Server:
         )
 
     def _describe_scopes(self) -> dict[str, str]:
-        scopes: dict[str, str] = {}
+        """In the operator's words, or else in those of what needs the scope."""
+        scopes = {one.scope: one.description for one in self.config.scopes if one.description}
         for mount in self._mounts:
             for scope, words in mount.describe_scopes().items():
                 scopes.setdefault(scope, words)

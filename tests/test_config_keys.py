@@ -20,6 +20,7 @@ ARRAYS: dict[str, dict[str, Any]] = {
     "users": USER,
     "clients": CLIENT,
     "resource_servers": RESOURCE_SERVER,
+    "scopes": {"scope": "files:write"},
 }
 NETWORK = ipaddress.ip_network
 
@@ -81,6 +82,7 @@ VALID: dict[tuple[str, str], list[tuple[object, object]]] = {
     ("server", "speed"): [("auto", "auto"), ("off", "off")],
     ("tokens", "access_token_lifetime"): DURATION,
     ("tokens", "refresh_token_lifetime"): DURATION,
+    ("tokens", "refresh_token_absolute_lifetime"): [*DURATION, (0, None), ("off", None)],
     ("tokens", "authorization_code_lifetime"): DURATION,
     ("tokens", "refresh_grace"): [*DURATION, ("0s", 0.0)],
     ("store", "path"): [("", None), ("x.state", HERE / "x.state"), ("/tmp/x", Path("/tmp/x"))],
@@ -137,6 +139,10 @@ VALID: dict[tuple[str, str], list[tuple[object, object]]] = {
     ("clients", "grant_types"): [(["authorization_code"], ("authorization_code",))],
     ("clients", "scope"): [("mcp", ("mcp",)), ("a b  a", ("a", "b")), ("", None)],
     ("clients", "client_uri"): [("https://app.example.com/x", "https://app.example.com/x"), ("", None)],
+    ("scopes", "scope"): [("files:write", "files:write")],
+    ("scopes", "description"): [("", ""), ("Change files", "Change files")],
+    ("scopes", "implies"): [([], ()), (["files:read", "mcp"], ("files:read", "mcp"))],
+    ("scopes", "default"): [(True, True), (False, False)],
     ("resource_servers", "server_id"): [("files", "files")],
     ("resource_servers", "server_secret"): [("12345678", "12345678")],
     ("resource_servers", "resources"): [
@@ -227,6 +233,7 @@ INVALID: dict[tuple[str, str], list[object]] = {
     ("server", "speed"): ["", "on", "Auto", True, 1],
     ("tokens", "access_token_lifetime"): [*NO_DURATION, *NOT_WORD[:1], *NOT_WORD[2:]],
     ("tokens", "refresh_token_lifetime"): [*NO_DURATION, 1.5],
+    ("tokens", "refresh_token_absolute_lifetime"): [-1, "never", True, 1.5],
     ("tokens", "authorization_code_lifetime"): [*NO_DURATION, 1.5],
     ("tokens", "refresh_grace"): [-1, "1", True, 1.5],
     ("store", "path"): ["a\0b", "no/such/folder/x", ".", *NOT_WORD],
@@ -371,6 +378,10 @@ INVALID: dict[tuple[str, str], list[object]] = {
         "a:class",
         1,
     ],
+    ("scopes", "scope"): ["", "a b", "ä", "offline_access", 1],
+    ("scopes", "description"): ["a\nb", "x" * 129, *NOT_WORD],
+    ("scopes", "implies"): [["a b"], [1], "files:read", True],
+    ("scopes", "default"): ["true", 1, []],
     ("resource_servers", "server_id"): ["", "a b", *NOT_WORD],
     ("resource_servers", "server_secret"): ["", "1234567", *NOT_WORD],
     ("resource_servers", "resources"): [
@@ -393,7 +404,7 @@ INVALID: dict[tuple[str, str], list[object]] = {
     ],
     ("resource_servers", "scope"): ['a"b', 1, ["files"]],
     ("resource_servers", "name"): ["a\nb", *NOT_WORD],
-    ("mcp", "scope"): ["", "a b", "ä", 1],
+    ("mcp", "scope"): ["", "a b", "ä", "offline_access", 1],
     ("mcp", "max_body"): [0, -1, 1023, 2**30 + 1, "4MB", "4", "", "MiB", True, 1.5],
     ("mcp", "tool_timeout"): [-1, "never", True, 1.5],
     ("mcp", "tool_threads"): [0, 1025, True, "8"],
@@ -410,7 +421,7 @@ INVALID: dict[tuple[str, str], list[object]] = {
 
 DEFAULTS = {
     "server": ("127.0.0.1", 8080, "", (), (), None, None, 10.0, "off"),
-    "tokens": (3600.0, 2592000.0, 60.0, 30.0),
+    "tokens": (3600.0, 2592000.0, 31536000.0, 60.0, 30.0),
     "store": (HERE / "omnitornado.state", 60.0, "always"),
     "registration": (True, (), 2592000.0, 1000, 60),
     "outbound": ((),),

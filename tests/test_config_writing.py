@@ -62,6 +62,7 @@ def test_the_commented_lines_of_a_fresh_file_are_valid_once_uncommented(tmp_path
     config = load_config(path)
     assert config.users[0].scopes == ("mcp",)
     assert config.clients[0].client_uri == "https://app.example.com"
+    assert config.scopes[0].implies == ("files:read",)
     assert config.resource_servers[0].resources == ("https://files.example.com/mcp",)
 
 

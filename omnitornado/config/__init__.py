@@ -12,13 +12,14 @@ from omnitornado.config.errors import ConfigError
 from omnitornado.config.outbound import OutboundSettings
 from omnitornado.config.registration import RegistrationSettings
 from omnitornado.config.resource_servers import ResourceServerSettings
+from omnitornado.config.scopes import ScopeSettings
 from omnitornado.config.sections import SECTIONS, Config, Overrides
 from omnitornado.config.settings import (
     LoginSettings,
     ServerSettings,
     StoreSettings,
-    TokenSettings,
 )
+from omnitornado.config.tokens import TokenSettings
 from omnitornado.config.writing import build_base_url, build_reference, describe_config
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Overrides",
     "RegistrationSettings",
     "ResourceServerSettings",
+    "ScopeSettings",
     "ServerSettings",
     "StoreSettings",
     "TokenSettings",

@@ -23,14 +23,15 @@ from omnitornado.config.kinds import name_type
 from omnitornado.config.outbound import OutboundSettings
 from omnitornado.config.registration import RegistrationSettings
 from omnitornado.config.resource_servers import ResourceServerSettings
+from omnitornado.config.scopes import ScopeSettings
 from omnitornado.config.sections import SECTIONS, Config, Overrides
 from omnitornado.config.settings import (
     LoginSettings,
     ServerSettings,
     StoreSettings,
-    TokenSettings,
 )
 from omnitornado.config.source import find_lines, read_source
+from omnitornado.config.tokens import TokenSettings
 from omnitornado.passwords import DEFAULT_ROUNDS
 
 S = TypeVar("S", bound=Settings)
@@ -94,6 +95,7 @@ def _build(data: Mapping[str, Any], origin: Origin, rounds: int) -> Config:
         login=_build_settings(LoginSettings, data, origin),
         mcp=_build_settings(McpSettings, data, origin),
         clients=_build_clients(data, origin),
+        scopes=_build_scopes(data, origin),
         resource_servers=_build_resource_servers(data, server, origin),
         # Last: hashing a plain password takes a quarter of a second.
         users=_build_users(data, server, origin, rounds),
@@ -124,6 +126,10 @@ def _build_clients(data: Mapping[str, Any], origin: Origin) -> tuple[ClientSetti
         with _pointing_at(("clients", index), origin):
             clients.append(build_client(table))
     return tuple(clients)
+
+
+def _build_scopes(data: Mapping[str, Any], origin: Origin) -> tuple[ScopeSettings, ...]:
+    return tuple(ScopeSettings(**table) for table in _parse_array(_NAMES["scopes"], "scope", data, origin))
 
 
 def _build_resource_servers(

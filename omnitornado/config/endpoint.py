@@ -4,7 +4,7 @@ from typing import Annotated
 
 from omnitornado.config.addresses import MCP_PATH
 from omnitornado.config.keys import Key, Settings
-from omnitornado.config.kinds import APP, SCOPE, SIZE, duration, duration_or_off, integer, text
+from omnitornado.config.kinds import APP, RESOURCE_SCOPE, SIZE, duration, duration_or_off, integer, text
 
 
 class McpSettings(Settings, frozen=True):
@@ -32,7 +32,7 @@ class McpSettings(Settings, frozen=True):
         ),
     ]
     scope: Annotated[
-        str, Key(kind=SCOPE, default="mcp", help="The scope that a token needs to use the endpoint.")
+        str, Key(kind=RESOURCE_SCOPE, default="mcp", help="The scope that a token needs to use the endpoint.")
     ]
     max_body: Annotated[
         int, Key(kind=SIZE, default="4MiB", help="The largest request body that the endpoint takes.")

@@ -201,6 +201,19 @@ def _parse_scope(value: object) -> str:
 SCOPE = Kind("a scope", _parse_scope)
 
 
+def _parse_resource_scope(value: object) -> str:
+    """MCP 2026-07-28 basic/authorization: a resource never needs `offline_access`, nor says so."""
+    scope = _parse_scope(value)
+    if scope == "offline_access":
+        raise ValueError(
+            "offline_access is between client and authorization server: nothing here can need it"
+        )
+    return scope
+
+
+RESOURCE_SCOPE = Kind("a scope", _parse_resource_scope)
+
+
 def _parse_scopes(value: object) -> tuple[str, ...] | None:
     """RFC 7591 §2 writes a client's scopes as one string; an empty one is the same as none."""
     scopes = expect_string(value, SCOPES.label).split(" ")

@@ -10,12 +10,13 @@ from omnitornado.config.keys import Section
 from omnitornado.config.outbound import OutboundSettings
 from omnitornado.config.registration import RegistrationSettings
 from omnitornado.config.resource_servers import ResourceServerSettings
+from omnitornado.config.scopes import ScopeSettings
 from omnitornado.config.settings import (
     LoginSettings,
     ServerSettings,
     StoreSettings,
-    TokenSettings,
 )
+from omnitornado.config.tokens import TokenSettings
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +31,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     users: tuple[UserSettings, ...]
     clients: tuple[ClientSettings, ...]
     resource_servers: tuple[ResourceServerSettings, ...]
+    scopes: tuple[ScopeSettings, ...]
     mcp: McpSettings
     folder: Path
     """The configuration file's folder, absolute: relative paths and `app` start there."""
@@ -84,6 +86,12 @@ SECTIONS = (
         settings=ResourceServerSettings,
         is_array=True,
         help="Other servers that may ask here what a token is good for (RFC 7662), one table each.",
+    ),
+    Section(
+        name="scopes",
+        settings=ScopeSettings,
+        is_array=True,
+        help="What scopes mean in words, and which others they imply, one table each.",
     ),
     Section(
         name="mcp",

@@ -85,44 +85,6 @@ class ServerSettings(Settings, frozen=True):
     ]
 
 
-class TokenSettings(Settings, frozen=True):
-    """`[tokens]`, in seconds."""
-
-    access_token_lifetime: Annotated[
-        float,
-        Key(
-            kind=duration(),
-            default="1h",
-            help="How long an access token is good for. Clients that never refresh sign in again after it.",
-        ),
-    ]
-    refresh_token_lifetime: Annotated[
-        float,
-        Key(
-            kind=duration(),
-            default="30d",
-            help="How long a client may stay away and still refresh; each refresh starts it anew.",
-        ),
-    ]
-    authorization_code_lifetime: Annotated[
-        float,
-        Key(
-            kind=duration(),
-            default="60s",
-            help="How long a client has to redeem a code; RFC 6749 §4.1.2 advises ten minutes at most.",
-        ),
-    ]
-    refresh_grace: Annotated[
-        float,
-        Key(
-            kind=duration(zero=True),
-            default="30s",
-            help="For how long a replaced refresh token still gets the same successor, for clients that "
-            "retry or refresh twice at once. Used later than that, it ends the grant.",
-        ),
-    ]
-
-
 class StoreSettings(Settings, frozen=True):
     """`[store]`"""
 

@@ -88,6 +88,8 @@ def write_section(section: Section, values: dict[str, Any]) -> list[str]:
         lines += wrap_comment(key.help)
         default = None if key.default is REQUIRED else key.default
         value = values.get(name, default)
+        if is_left_out and key.example is not None:
+            value = key.example
         if value is None:
             lines.append(f"# {name} = {write_value(key.example if key.example is not None else '…')}")
         else:

@@ -72,6 +72,10 @@ def check_scopes(scopes: Sequence[str]) -> frozenset[str]:
     for scope in scopes:
         if _SCOPE.fullmatch(scope) is None:
             raise DeclarationError(f"the scope {scope!r} is no scope token (RFC 6749 §3.3)")
+        if scope == "offline_access":
+            raise DeclarationError(
+                "offline_access is between client and authorization server, no tool's scope"
+            )
     return frozenset(scopes)
 
 

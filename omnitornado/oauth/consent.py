@@ -3,6 +3,7 @@ an approval does.
 """
 
 import secrets
+from typing import Final
 
 import msgspec
 
@@ -13,6 +14,9 @@ from omnitornado.oauth.scope import restrict
 from omnitornado.oauth.secrets import CODE_PREFIX, TokenBytes, build_secret, digest
 from omnitornado.store.records import AuthorizationCode, Consent, RedirectBinding
 from omnitornado.store.transitions import Store
+
+NO_RESOURCE: Final = ("",)
+"""Where a library's user protects nothing by a path."""
 
 
 class ConsentRules(msgspec.Struct, frozen=True):
@@ -60,13 +64,13 @@ async def needs_consent(
     """Whether the person must be asked (again)."""
     if "consent" in request.prompt or request.binds_redirect or not can_remember(request):
         return True
-    remembered = await store.find_consent(
+    return not await store.has_consent(
         username=person.username,
         client_id=request.client.client_id,
         redirect_uri=find_consent_address(request),
+        resources=request.resources or NO_RESOURCE,
         scope=scope,
     )
-    return remembered is None
 
 
 async def approve(
@@ -93,7 +97,7 @@ async def approve(
         digest(code),
         record,
         bind_redirect=_build_binding(request, person, now) if request.binds_redirect else None,
-        remember=_build_consent(request, person, scope, now) if can_remember(request) else None,
+        remember=_build_consents(request, person, scope, now) if can_remember(request) else (),
     )
     if not is_issued:
         raise OAuthError(
@@ -113,13 +117,18 @@ def _build_binding(request: AuthorizationRequest, person: Person, now: float) ->
     )
 
 
-def _build_consent(
+def _build_consents(
     request: AuthorizationRequest, person: Person, scope: tuple[str, ...], now: float
-) -> Consent:
-    return Consent(
-        username=person.username,
-        client_id=request.client.client_id,
-        redirect_uri=find_consent_address(request),
-        scope=scope,
-        granted_at=now,
-    )
+) -> list[Consent]:
+    """One for each resource: what was approved for one says nothing about another."""
+    return [
+        Consent(
+            username=person.username,
+            client_id=request.client.client_id,
+            redirect_uri=find_consent_address(request),
+            scope=scope,
+            granted_at=now,
+            resource=resource,
+        )
+        for resource in request.resources or NO_RESOURCE
+    ]

@@ -44,13 +44,15 @@ async def redeem(
     grant, refresh_token = build_grant(code, client, rules, now=now)
     access_token = build_secret(ACCESS_PREFIX, token_bytes=rules.token_bytes)
     access = AccessToken(
-        grant_id=grant.grant_id, expires_at=now + rules.access_token_lifetime, resources=resources
+        grant_id=grant.grant_id,
+        expires_at=min(now + rules.access_token_lifetime, grant.expires_at),
+        resources=resources,
     )
     outcome = await rules.store.redeem_code(code_hash, grant, digest(access_token), access, now=now)
     match outcome:
         case CodeOutcome.REDEEMED:
             body = build_token_body(
-                access_token, refresh_token, scope=scope, expires_in=rules.access_token_lifetime
+                access_token, refresh_token, scope=scope, expires_in=access.expires_at - now
             )
             return TokenResponse(body=body, grant=grant, reason="code_redeemed")
         case CodeOutcome.ALREADY_USED:
@@ -96,10 +98,8 @@ def build_grant(
     """The grant a code stands for, and its refresh token if the client may have one."""
     grant_id = rules.token_bytes(GRANT_ID_BYTES)
     refresh_token = None
-    lifetime = rules.access_token_lifetime
     if "refresh_token" in client.grant_types:
         refresh_token = build_refresh_token(grant_id, token_bytes=rules.token_bytes)
-        lifetime = max(lifetime, rules.refresh_token_lifetime)
     grant = Grant(
         grant_id=grant_id,
         client_id=client.client_id,
@@ -110,7 +110,7 @@ def build_grant(
         resources=code.resources,
         created_at=now,
         last_used_at=now,
-        expires_at=now + lifetime,
+        expires_at=rules.find_grant_end(created_at=now, now=now, can_refresh=refresh_token is not None),
         refresh_hash=None if refresh_token is None else digest(refresh_token),
         public_id=encode(rules.token_bytes(9)),
     )

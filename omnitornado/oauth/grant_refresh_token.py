@@ -49,7 +49,7 @@ async def redeem(
             refresh_hash=digest(refresh_token),
             sealed_refresh=seal(refresh_token, under=presented, purpose="refresh"),
             sealed_access=seal(access_token, under=presented, purpose="access"),
-            expires_at=now + max(rules.refresh_token_lifetime, rules.access_token_lifetime),
+            expires_at=rules.find_grant_end(created_at=grant.created_at, now=now, can_refresh=True),
         ),
         digest(access_token),
         access,
@@ -63,7 +63,7 @@ async def redeem(
                 access_token,
                 refresh_token,
                 scope=restrict(access.scope or rotated.scope, person.scopes),
-                expires_in=rules.access_token_lifetime,
+                expires_in=access.expires_at - now,
             )
             return TokenResponse(body=body, grant=rotated, reason="refresh_rotated")
         case RefreshOutcome.RETRIED, Grant() as current:
@@ -84,6 +84,10 @@ async def find_own_grant(presented: str, client: OAuthClient, rules: TokenRules,
         raise invalid_grant("the refresh token is unknown or expired", "refresh_unknown")
     if grant.client_id != client.client_id:
         raise invalid_grant("the refresh token is unknown or expired", "refresh_other_client")
+    if now >= rules.find_absolute_end(grant.created_at):
+        # A lifetime that was shortened since: the grant's own end is later.
+        await rules.store.revoke_grant(grant.grant_id)
+        raise invalid_grant("the refresh token is unknown or expired", "refresh_too_old")
     return grant
 
 
@@ -107,14 +111,14 @@ def build_access(
     # An old token must reach the store, which ends its grant, whatever else is wrong with the request.
     in_grace = now - grant.rotated_at <= rules.refresh_grace
     if presented_hash in (grant.refresh_hash, grant.previous_hash if in_grace else None):
-        narrowed = check_narrowed_scope(parameters.get("scope"), grant.scope)
+        narrowed = check_narrowed_scope(parameters.get("scope"), grant.scope, rules.scopes)
         check_granted_scope(narrowed, person)
         scope = None if set(narrowed) == set(grant.scope) else narrowed
     named = (find_resource(url, rules.resources, issuer=issuer) for url in parameters.resources)
     paths = tuple(r.path for r in named if r is not None and r.path in grant.resources)
     return AccessToken(
         grant_id=grant.grant_id,
-        expires_at=now + rules.access_token_lifetime,
+        expires_at=min(now + rules.access_token_lifetime, rules.find_absolute_end(grant.created_at)),
         scope=scope,
         resources=paths if paths and set(paths) != set(grant.resources) else None,
     )

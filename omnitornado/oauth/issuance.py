@@ -1,5 +1,6 @@
 """Implements: RFC 6749 §5.1: what the grants share: the rules, the new tokens and the successful response."""
 
+import math
 import secrets
 from collections.abc import Sequence
 from typing import Any, Final
@@ -10,11 +11,12 @@ from omnitornado.oauth.client import Clients
 from omnitornado.oauth.errors import OAuthError
 from omnitornado.oauth.people import People, Person
 from omnitornado.oauth.resource import ProtectedResource
-from omnitornado.oauth.scope import restrict
+from omnitornado.oauth.scope import ScopePolicy, restrict
 from omnitornado.oauth.secrets import TokenBytes
 from omnitornado.store.records import Grant
 from omnitornado.store.transitions import Store
 
+NO_SCOPES: Final = ScopePolicy(descriptions={}, default=())
 REFRESH_GRACE: Final = 30.0
 """Seconds in which a rotated refresh token still gets its successor: clients refresh in parallel and retry.
 """
@@ -29,8 +31,25 @@ class TokenRules(msgspec.Struct, frozen=True):
     resources: Sequence[ProtectedResource]
     access_token_lifetime: float
     refresh_token_lifetime: float
+    """How long a client may stay away and still refresh."""
+    refresh_token_absolute_lifetime: float | None = None
+    """How long after the approval it may refresh at all; None for ever."""
+    scopes: ScopePolicy = NO_SCOPES
     refresh_grace: float = REFRESH_GRACE
     token_bytes: TokenBytes = secrets.token_bytes
+
+    def find_grant_end(self, *, created_at: float, now: float, can_refresh: bool) -> float:
+        """When a grant ends unless it is used again before: with the last token that is good at `now`."""
+        if not can_refresh:
+            return now + self.access_token_lifetime
+        idle_end = now + max(self.refresh_token_lifetime, self.access_token_lifetime)
+        return min(idle_end, self.find_absolute_end(created_at))
+
+    def find_absolute_end(self, created_at: float) -> float:
+        """When a grant ends whatever happens."""
+        if self.refresh_token_absolute_lifetime is None:
+            return math.inf
+        return created_at + max(self.refresh_token_absolute_lifetime, self.access_token_lifetime)
 
 
 class TokenResponse(msgspec.Struct, frozen=True):

@@ -1,4 +1,10 @@
-"""Implements: RFC 6749 §3.3: scopes asked for, allowed and granted."""
+"""Implements: RFC 6749 §3.3 and MCP 2026-07-28 basic/authorization (scope hierarchies): scopes asked for,
+allowed and granted.
+
+A scope may imply others. That is resolved where scopes come in (a request, what a person or a preset client
+may have): what is granted names every scope that it is good for, as the person saw it, and everywhere else a
+scope is a name and nothing more. A hierarchy that changes later changes no grant.
+"""
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -25,6 +31,19 @@ class ScopePolicy(msgspec.Struct, frozen=True):
 
     descriptions: Mapping[str, str]
     default: Sequence[str]
+    implied: Mapping[str, Sequence[str]] = {}
+    """What each scope implies, itself left out."""
+
+    def expand(self, scope: Iterable[str]) -> tuple[str, ...]:
+        """`scope` with all that it implies, however many steps away, in the order they are met."""
+        found = dict.fromkeys(scope)
+        waiting = list(found)
+        while waiting:
+            for token in self.implied.get(waiting.pop(0), ()):
+                if token not in found:
+                    found[token] = None
+                    waiting.append(token)
+        return tuple(found)
 
     def build_default(self, resources: Iterable[ProtectedResource]) -> tuple[str, ...]:
         """The scopes of a request that names none: the fewest that the resources can be used with."""
@@ -49,7 +68,8 @@ def check_requested_scope(
     *,
     redirect: ValidatedRedirect | None,
 ) -> tuple[str, ...]:
-    """The scopes a request stands for; the default for its resources when it names none that exists here.
+    """The scopes a request stands for, with all they imply; the default for its resources when it names none
+    that exists here.
 
     Raises: OAuthError invalid_scope for a scope that is malformed or unknown.
     """
@@ -67,11 +87,12 @@ def check_requested_scope(
             reason="scope_unknown",
             redirect=redirect,
         )
-    return tuple(asked) or policy.build_default(resources)
+    return policy.expand(asked or policy.build_default(resources))
 
 
-def check_narrowed_scope(text: str | None, granted: tuple[str, ...]) -> tuple[str, ...]:
-    """The scopes of a token request: the grant's when left out, and never more than those (RFC 6749 §6).
+def check_narrowed_scope(text: str | None, granted: tuple[str, ...], policy: ScopePolicy) -> tuple[str, ...]:
+    """The scopes of a token request: the grant's when left out, and never more than those (RFC 6749 §6); with
+    what they imply, as far as that was granted.
 
     Raises: OAuthError invalid_scope.
     """
@@ -83,7 +104,7 @@ def check_narrowed_scope(text: str | None, granted: tuple[str, ...]) -> tuple[st
         raise OAuthError(
             code="invalid_scope", description="scope exceeds what was granted", reason="scope_widened"
         )
-    return tuple(asked) or granted
+    return restrict(policy.expand(asked), granted) if asked else granted
 
 
 def _drop_ignored(tokens: tuple[str, ...], known: Collection[str]) -> list[str]:

@@ -3,7 +3,7 @@
 What issuing and redeeming a code changes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -21,7 +21,7 @@ def issue_code(
     code_hash: bytes,
     code: AuthorizationCode,
     bind_redirect: RedirectBinding | None,
-    remember: Consent | None,
+    remember: Sequence[Consent],
 ) -> tuple[bool, Changes]:
     changes: list[Change] = [state.codes.build_put(code_hash, code)]
     if bind_redirect is not None:
@@ -30,8 +30,8 @@ def issue_code(
             changes.append(state.bindings.build_put(bind_redirect.client_id, bind_redirect))
         elif bound.redirect_uri != bind_redirect.redirect_uri:
             return False, ()
-    if remember is not None:
-        changes += _remember_consent(state, limits, remember)
+    for consent in remember:
+        changes += _remember_consent(state, limits, consent)
     return True, changes
 
 
@@ -75,20 +75,23 @@ def _make_room(state: State, limits: Limits, grant: Grant, now: float) -> Change
     return [state.grants.build_delete(grant_id) for grant_id in gone]
 
 
-def build_consent_key(*, username: str, client_id: str, redirect_uri: str) -> bytes:
-    """The key of a consent: the three names, each with its length, so that none can run into the next."""
-    return msgspec.msgpack.encode((username, client_id, redirect_uri))
+def build_consent_key(*, username: str, client_id: str, redirect_uri: str, resource: str) -> bytes:
+    """The key of a consent: the names, each with its length, so that none can run into the next."""
+    return msgspec.msgpack.encode((username, client_id, redirect_uri, resource))
 
 
-def find_consent(state: State, key: bytes, scope: Sequence[str]) -> Consent | None:
-    """The consent, if it covers all of `scope`."""
-    consent = state.consents.get(key)
-    return consent if consent is not None and set(consent.scope).issuperset(scope) else None
+def has_consent(state: State, keys: Iterable[bytes], scope: Sequence[str]) -> bool:
+    """Whether each of the consents is there and covers all of `scope`."""
+    consents = map(state.consents.get, keys)
+    return all(consent is not None and set(consent.scope).issuperset(scope) for consent in consents)
 
 
 def _remember_consent(state: State, limits: Limits, consent: Consent) -> Changes:
     key = build_consent_key(
-        username=consent.username, client_id=consent.client_id, redirect_uri=consent.redirect_uri
+        username=consent.username,
+        client_id=consent.client_id,
+        redirect_uri=consent.redirect_uri,
+        resource=consent.resource,
     )
     before = state.consents.get(key)
     if before is not None:

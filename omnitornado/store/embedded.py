@@ -157,7 +157,7 @@ class EmbeddedStore:
         code: AuthorizationCode,
         *,
         bind_redirect: RedirectBinding | None = None,
-        remember: Consent | None = None,
+        remember: Sequence[Consent] = (),
     ) -> bool:
         decision = codes.issue_code(self._state, self._limits, code_hash, code, bind_redirect, remember)
         return await self._commit(*decision)
@@ -238,13 +238,25 @@ class EmbeddedStore:
         await self._engine.journal.wait()
         return living
 
-    async def find_consent(
-        self, *, username: str, client_id: str, redirect_uri: str, scope: Sequence[str]
-    ) -> Consent | None:
-        key = codes.build_consent_key(username=username, client_id=client_id, redirect_uri=redirect_uri)
-        consent = codes.find_consent(self._state, key, scope)
-        await self._engine.settle(key)
-        return consent
+    async def has_consent(
+        self,
+        *,
+        username: str,
+        client_id: str,
+        redirect_uri: str,
+        resources: Sequence[str],
+        scope: Sequence[str],
+    ) -> bool:
+        keys = [
+            codes.build_consent_key(
+                username=username, client_id=client_id, redirect_uri=redirect_uri, resource=resource
+            )
+            for resource in resources
+        ]
+        covers = codes.has_consent(self._state, keys, scope)
+        for key in keys:
+            await self._engine.settle(key)
+        return covers
 
     async def revoke_consents(self, *, username: str, client_id: str) -> None:
         await self._commit(None, codes.revoke_consents(self._state, username, client_id))

@@ -110,13 +110,17 @@ class BrowserSession(Record, frozen=True):
 
 
 class Consent(Record, frozen=True):
-    """A remembered approval, keyed by `consent_key(...)`."""
+    """A remembered approval for one resource, keyed by `build_consent_key(...)`."""
 
     username: str
     client_id: str
     redirect_uri: str
     scope: tuple[str, ...]
     granted_at: float
+    resource: str = ""
+    """What it covers (RFC 8707): "" for a server without resources. One from before there was this field
+    covers none that has a name.
+    """
 
 
 class RedirectBinding(Record, frozen=True):

@@ -117,9 +117,9 @@ class Store(Protocol):
         code: AuthorizationCode,
         *,
         bind_redirect: RedirectBinding | None = None,
-        remember: Consent | None = None,
+        remember: Sequence[Consent] = (),
     ) -> bool:
-        """Keep a code, and with it the redirect binding and the consent that the approval made.
+        """Keep a code, and with it the redirect binding and the consents that the approval made.
 
         False, with nothing changed, when the client is bound to another redirect URI already.
         """
@@ -172,10 +172,16 @@ class Store(Protocol):
         """A person's living grants, oldest first."""
 
     # Remembered consent
-    async def find_consent(
-        self, *, username: str, client_id: str, redirect_uri: str, scope: Sequence[str]
-    ) -> Consent | None:
-        """The consent that covers all of `scope`, or None."""
+    async def has_consent(
+        self,
+        *,
+        username: str,
+        client_id: str,
+        redirect_uri: str,
+        resources: Sequence[str],
+        scope: Sequence[str],
+    ) -> bool:
+        """Whether what the person approved covers all of `scope` at each of `resources` ("" for none)."""
 
     async def revoke_consents(self, *, username: str, client_id: str) -> None:
         """Forget what a person has approved for a client."""

@@ -77,12 +77,14 @@ class AuthorizeHandler(AuthorizationHandler):
                 redirect=request.redirect,
             )
         self.log("authorize.asked", client=request.client.client_id, user=person.username, scope=scope)
+        grants = await self.services.store.find_grants(person.username, now=self.now)
+        before = [grant for grant in grants if grant.client_id == request.client.client_id]
         self.render_page(
             "consent.html",
             action=f"/consent?{self.query}",
             csrf_token=self.build_form_token("consent", self.query),
             switch_account_url=build_login_url("/authorize?" + self.query),
-            **build_consent_view(request, person, scope, self.services, self.issuer),
+            **build_consent_view(request, person, scope, self.services, self.issuer, grants=before),
         )
 
     def _send_to_login(self, request: AuthorizationRequest) -> None:

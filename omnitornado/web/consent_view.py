@@ -1,11 +1,13 @@
 """What the consent page says of a request."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from omnitornado.oauth.authorize import AuthorizationRequest
 from omnitornado.oauth.people import Person
+from omnitornado.store.records import Grant
 from omnitornado.web.services import ScopeTool, Services
 
 
@@ -16,12 +18,22 @@ class ScopeView:
     name: str
     description: str
     tools: list[ScopeTool]
+    is_new: bool = False
+    """The app has access already, and not to this."""
 
 
 def build_consent_view(
-    request: AuthorizationRequest, person: Person, scope: tuple[str, ...], services: Services, issuer: str
+    request: AuthorizationRequest,
+    person: Person,
+    scope: tuple[str, ...],
+    services: Services,
+    issuer: str,
+    *,
+    grants: Sequence[Grant] = (),
 ) -> dict[str, Any]:
-    """The variables of consent.html that depend on the request."""
+    """The variables of consent.html that depend on the request. `grants`: what the person gave the client
+    before, so that a step up shows what is new.
+    """
     client, uri = request.client, request.redirect_uri
     named = {resource.path: resource for resource in services.resources}
     return {
@@ -36,7 +48,12 @@ def build_consent_view(
         "self_registered": not client.is_preset,
         "resources": [named[path].build_url(issuer) for path in request.resources if path in named],
         "scopes": [
-            ScopeView(name, services.scopes.descriptions.get(name, name), list(services.find_tools(name)))
+            ScopeView(
+                name,
+                services.scopes.descriptions.get(name, name),
+                list(services.find_tools(name)),
+                is_new=bool(grants) and not any(name in grant.scope for grant in grants),
+            )
             for name in scope
         ],
     }

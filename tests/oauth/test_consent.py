@@ -9,7 +9,7 @@ from omnitornado.oauth.consent import approve, can_remember, check_grantable, ne
 from omnitornado.oauth.people import Person
 from omnitornado.oauth.secrets import digest
 
-from .world import ADA, BOB, CALLBACK, CHALLENGE, World, refused, run
+from .world import ADA, BOB, CALLBACK, CHALLENGE, ISSUER, World, refused, run
 
 LOCAL = "http://127.0.0.1:1111/callback"
 
@@ -105,6 +105,25 @@ def test_another_address_of_the_client_is_asked_for() -> None:
     run(scenario)
 
 
+def test_another_resource_is_asked_for() -> None:
+    """Our choice (RFC 8707): the person saw which servers it was for. Both at once is what was approved for
+    each.
+    """
+
+    async def scenario(world: World) -> None:
+        files, both = ISSUER + "/files/mcp", [ISSUER + "/mcp", ISSUER + "/files/mcp"]
+        await _approve(world, await world.request(scope="mcp"))
+        assert await _needs(world, await world.request(scope="mcp", resource=files))
+        assert await _needs(world, await world.request(scope="mcp", resource=both))
+        assert await _needs(world, await world.request(scope="mcp", resource=None))
+        await _approve(world, await world.request(scope="mcp files", resource=files))
+        assert not await _needs(world, await world.request(scope="mcp", resource=both))
+        assert await _needs(world, await world.request(scope="mcp files", resource=both))
+        assert not await _needs(world, await world.request(scope="mcp files", resource=files))
+
+    run(scenario)
+
+
 def test_a_client_may_ask_to_be_asked() -> None:
     """Required by OpenID Connect Core §3.1.2.1 (prompt=consent), which MCP clients send."""
 
@@ -164,10 +183,10 @@ def test_a_registered_client_is_always_asked_for(method: str, uri: str) -> None:
         for _ in range(2):
             await _approve(world, request)
             assert await _needs(world, request)
-        consent = await world.store.find_consent(
-            username="ada", client_id=client.client_id, redirect_uri=uri, scope=[]
+        is_kept = await world.store.has_consent(
+            username="ada", client_id=client.client_id, redirect_uri=uri, resources=["/mcp"], scope=[]
         )
-        assert consent is None
+        assert not is_kept
 
     run(scenario)
 
@@ -233,10 +252,10 @@ def test_an_approval_that_came_too_late_leaves_nothing_behind() -> None:
         await world.issue_code("bare", redirect_uri="https://a.example/callback")
         with refused("invalid_request", "redirect_bound"):
             await _approve(world, late)
-        consent = await world.store.find_consent(
-            username="ada", client_id="bare", redirect_uri="https://b.example/callback", scope=[]
+        uri = "https://b.example/callback"
+        assert not await world.store.has_consent(
+            username="ada", client_id="bare", redirect_uri=uri, resources=["/mcp"], scope=[]
         )
-        assert consent is None
         binding = await world.store.find_redirect_binding("bare")
         assert binding is not None
         assert (binding.redirect_uri, binding.username) == ("https://a.example/callback", "ada")

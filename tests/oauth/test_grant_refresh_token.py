@@ -61,6 +61,59 @@ def test_a_grant_lives_as_long_as_it_is_refreshed() -> None:
     run(scenario)
 
 
+def test_a_grant_ends_at_last_however_often_it_is_refreshed() -> None:
+    """Our choice (RFC 9700 §4.14.2 lets refresh tokens expire): no token outlives its end, and each response
+    says so.
+    """
+
+    async def scenario(world: World) -> None:
+        world.tokens = msgspec.structs.replace(world.tokens, refresh_token_absolute_lifetime=200_000.0)
+        body = await world.connect()
+        for _ in range(2):
+            world.advance(80_000)
+            body = await world.refresh(body["refresh_token"])
+            assert body["expires_in"] == 3600
+        world.advance(39_000)
+        last = await world.refresh(body["refresh_token"])
+        assert last["expires_in"] == 1000
+        assert await world.refresh(body["refresh_token"]) == last
+        world.advance(999)
+        assert await _is_good(world, last["access_token"])
+        world.advance(1)
+        assert not await _is_good(world, last["access_token"])
+        with refused("invalid_grant", "refresh_unknown"):
+            await world.refresh(last["refresh_token"])
+
+    run(scenario)
+
+
+def test_an_end_that_was_brought_forward_holds_for_what_was_granted_before() -> None:
+    """Our choice ([tokens] refresh_token_absolute_lifetime): the next refresh ends the grant."""
+
+    async def scenario(world: World) -> None:
+        body = await world.connect()
+        world.advance(50_000)
+        world.tokens = msgspec.structs.replace(world.tokens, refresh_token_absolute_lifetime=40_000.0)
+        with refused("invalid_grant", "refresh_too_old"):
+            await world.refresh(body["refresh_token"])
+        assert await world.store.find_grants("ada", now=world.now) == []
+
+    run(scenario)
+
+
+def test_a_lifetime_shorter_than_the_access_tokens_takes_nothing_from_those() -> None:
+    """Our choice: it bounds refreshing."""
+
+    async def scenario(world: World) -> None:
+        world.tokens = msgspec.structs.replace(world.tokens, refresh_token_absolute_lifetime=60.0)
+        body = await world.connect()
+        assert body["expires_in"] == 3600
+        world.advance(3599)
+        assert await _is_good(world, body["access_token"])
+
+    run(scenario)
+
+
 @pytest.mark.parametrize("later", [0.0, 15.0, 30.0])
 def test_a_retry_within_the_grace_gets_the_same_tokens(later: float) -> None:
     """Our choice, within RFC 9700 §4.14.2: clients retry, and refresh in parallel."""

@@ -42,7 +42,7 @@ def test_other_characters_are_refused(text: str) -> None:
     with refused("invalid_scope", "scope_malformed", to_client=True):
         check_requested_scope(text, SCOPES, [MCP], redirect=REDIRECT)
     with refused("invalid_scope", "scope_malformed"):
-        check_narrowed_scope(text, ("mcp",))
+        check_narrowed_scope(text, ("mcp",), SCOPES)
 
 
 @pytest.mark.parametrize("text", [None, "", " ", "openid", "openid email profile", "offline_access"])
@@ -76,7 +76,7 @@ def test_a_scope_that_exists_here_is_never_left_out() -> None:
     """Our choice: an application may call a scope `email`, and then it is one like any other."""
     policy = ScopePolicy(descriptions={"mcp": "", "email": ""}, default=["mcp"])
     assert check_requested_scope("email openid", policy, [MCP], redirect=REDIRECT) == ("email",)
-    assert check_narrowed_scope("email openid", ("mcp", "email")) == ("email",)
+    assert check_narrowed_scope("email openid", ("mcp", "email"), SCOPES) == ("email",)
 
 
 def test_a_server_without_scopes_grants_none() -> None:
@@ -109,15 +109,15 @@ def test_the_default_is_the_fewest_scopes_the_resources_need(
 @pytest.mark.parametrize("text", [None, "", "openid offline_access"])
 def test_a_scope_left_out_later_keeps_what_was_granted(text: str | None) -> None:
     """Required by RFC 6749 §6."""
-    assert check_narrowed_scope(text, ("mcp", "files")) == ("mcp", "files")
+    assert check_narrowed_scope(text, ("mcp", "files"), SCOPES) == ("mcp", "files")
 
 
 def test_a_scope_may_be_narrowed_and_never_widened() -> None:
     """Required by RFC 6749 §6."""
-    assert check_narrowed_scope("files", ("mcp", "files")) == ("files",)
+    assert check_narrowed_scope("files", ("mcp", "files"), SCOPES) == ("files",)
     for text in ("files", "mcp files", "admin"):
         with refused("invalid_scope", "scope_widened"):
-            check_narrowed_scope(text, ("mcp",))
+            check_narrowed_scope(text, ("mcp",), SCOPES)
 
 
 def test_a_person_restricts_what_they_may_not_grant() -> None:
@@ -126,3 +126,49 @@ def test_a_person_restricts_what_they_may_not_grant() -> None:
     assert restrict(("files", "mcp"), ["mcp", "admin"]) == ("mcp",)
     assert restrict(("files",), ["mcp"]) == ()
     assert restrict(("files",), []) == ()
+
+
+TREE = ScopePolicy(
+    descriptions=dict.fromkeys(("all", "write", "read", "list", "other"), ""),
+    default=(),
+    implied={"all": ["write", "other"], "write": ["read"], "read": ["list"], "list": ["read"]},
+)
+
+
+@pytest.mark.parametrize(
+    ("scope", "expected"),
+    [
+        ((), ()),
+        (("other",), ("other",)),
+        (("read",), ("read", "list")),
+        (("write",), ("write", "read", "list")),
+        (("list", "write"), ("list", "write", "read")),
+        (("all",), ("all", "write", "other", "read", "list")),
+        (("unknown", "read"), ("unknown", "read", "list")),
+    ],
+)
+def test_a_scope_brings_what_it_implies(scope: tuple[str, ...], expected: tuple[str, ...]) -> None:
+    """Required by MCP 2026-07-28 (scope hierarchies): however many steps away, and in a circle too."""
+    assert TREE.expand(scope) == expected
+    if scope and "unknown" not in scope:
+        found = check_requested_scope(" ".join(scope), TREE, [], redirect=REDIRECT)
+        assert found == expected
+
+
+def test_the_default_brings_what_it_implies() -> None:
+    """Required by MCP 2026-07-28 (scope hierarchies)."""
+    resource = ProtectedResource(path="/x", name="x", scope=("write",))
+    assert check_requested_scope(None, TREE, [resource], redirect=REDIRECT) == ("write", "read", "list")
+
+
+def test_a_narrowed_scope_keeps_what_it_implies_and_never_gains_by_it() -> None:
+    """Required by RFC 6749 §6: a hierarchy that grew since the grant widens nothing."""
+    granted = ("write", "read", "list")
+    assert check_narrowed_scope("write", granted, TREE) == ("write", "read", "list")
+    assert check_narrowed_scope("read", granted, TREE) == ("read", "list")
+    assert check_narrowed_scope("write", ("write", "read"), TREE) == ("write", "read")
+    for text in ("all", "other", "write other"):
+        with refused("invalid_scope", "scope_widened"):
+            check_narrowed_scope(text, granted, TREE)
+    with refused("invalid_scope", "scope_widened"):
+        check_narrowed_scope("list", ("write",), TREE)

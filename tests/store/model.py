@@ -44,7 +44,7 @@ class Model:
         self.codes: dict[bytes, AuthorizationCode] = {}
         self.grants: dict[bytes, Grant] = {}
         self.access: dict[bytes, AccessToken] = {}
-        self.consents: dict[tuple[str, str, str], Consent] = {}
+        self.consents: dict[tuple[str, str, str, str], Consent] = {}
         self.bindings: dict[str, RedirectBinding] = {}
         self.sessions: dict[bytes, BrowserSession] = {}
         self.mcp_sessions: dict[bytes, McpSession] = {}
@@ -116,19 +116,19 @@ class Model:
         code: AuthorizationCode,
         *,
         bind_redirect: RedirectBinding | None = None,
-        remember: Consent | None = None,
+        remember: Sequence[Consent] = (),
     ) -> bool:
         if bind_redirect is not None:
             bound = self.bindings.setdefault(bind_redirect.client_id, bind_redirect)
             if bound.redirect_uri != bind_redirect.redirect_uri:
                 return False
         self.codes[code_hash] = code
-        if remember is not None:
-            self._remember(remember)
+        for consent in remember:
+            self._remember(consent)
         return True
 
     def _remember(self, new: Consent) -> None:
-        key = (new.username, new.client_id, new.redirect_uri)
+        key = (new.username, new.client_id, new.redirect_uri, new.resource)
         before = self.consents.pop(key, None)
         self._trim(
             self.consents,
@@ -228,11 +228,17 @@ class Model:
         mine = (grant for grant in self.grants.values() if grant.username == username)
         return sorted(mine, key=lambda grant: (grant.created_at, grant.grant_id))
 
-    def find_consent(
-        self, *, username: str, client_id: str, redirect_uri: str, scope: Sequence[str]
-    ) -> Consent | None:
-        consent = self.consents.get((username, client_id, redirect_uri))
-        return consent if consent is not None and all(name in consent.scope for name in scope) else None
+    def has_consent(
+        self,
+        *,
+        username: str,
+        client_id: str,
+        redirect_uri: str,
+        resources: Sequence[str],
+        scope: Sequence[str],
+    ) -> bool:
+        found = [self.consents.get((username, client_id, redirect_uri, resource)) for resource in resources]
+        return all(one is not None and all(name in one.scope for name in scope) for one in found)
 
     def revoke_consents(self, *, username: str, client_id: str) -> None:
         for key in list(self.consents):

@@ -107,6 +107,7 @@ def build_consent(**changed: Any) -> Consent:
         "redirect_uri": "https://client.example/callback",
         "scope": ("mcp",),
         "granted_at": START,
+        "resource": "/mcp",
     }
     return Consent(**members | changed)
 

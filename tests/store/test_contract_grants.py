@@ -1,9 +1,12 @@
 """The contract of every store: authorization codes, grants, refresh and access tokens, consent."""
 
+from collections.abc import Sequence
+
+import msgspec
 import pytest
 
 from omnitornado.store.limits import TOUCH_GRANULARITY
-from omnitornado.store.records import Grant
+from omnitornado.store.records import Consent, Grant
 from omnitornado.store.transitions import CodeOutcome, RefreshOutcome, Rotation, Store
 
 from .conftest import Run
@@ -176,13 +179,10 @@ def test_another_redirect_than_the_bound_one_gets_no_code_and_no_consent(run: Ru
         await store.issue_code(CODE, build_code(), bind_redirect=build_binding())
         other = build_binding(redirect_uri="https://thief.example/callback")
         code = digest("stolen")
-        assert not await store.issue_code(code, build_code(), bind_redirect=other, remember=build_consent())
+        assert not await store.issue_code(code, build_code(), bind_redirect=other, remember=[build_consent()])
         assert await store.find_code(code, now=START) is None
         assert await store.find_redirect_binding("client-1") == build_binding()
-        found = await store.find_consent(
-            username="ada", client_id="client-1", redirect_uri="https://client.example/callback", scope=()
-        )
-        assert found is None
+        assert not await _covers(store)
 
     run(scenario)
 
@@ -411,16 +411,16 @@ def test_a_person_with_too_many_grants_loses_the_one_used_longest_ago(run: Run) 
     run(scenario)
 
 
-async def _covers(store: Store, *scope: str, **changed: str) -> bool:
+async def _covers(store: Store, *scope: str, resources: Sequence[str] = ("/mcp",), **changed: str) -> bool:
     key = {"username": "ada", "client_id": "client-1", "redirect_uri": "https://client.example/callback"}
-    return await store.find_consent(**key | changed, scope=scope) is not None
+    return await store.has_consent(**key | changed, resources=resources, scope=scope)
 
 
 def test_a_remembered_consent_covers_what_was_approved_and_no_more(run: Run) -> None:
     """Our choice: per person, client, redirect and scopes."""
 
     async def scenario(store: Store, clock: Clock) -> None:
-        await store.issue_code(CODE, build_code(), remember=build_consent(scope=("a", "b")))
+        await store.issue_code(CODE, build_code(), remember=[build_consent(scope=("a", "b"))])
         assert await _covers(store, "a", "b")
         assert await _covers(store, "b")
         assert await _covers(store)
@@ -428,6 +428,40 @@ def test_a_remembered_consent_covers_what_was_approved_and_no_more(run: Run) -> 
         assert not await _covers(store, "a", username="eve")
         assert not await _covers(store, "a", client_id="client-2")
         assert not await _covers(store, "a", redirect_uri="https://client.example/other")
+        assert not await _covers(store, "a", resources=["/files/mcp"])
+        assert not await _covers(store, "a", resources=["/mcp", "/files/mcp"])
+        assert not await _covers(store, "a", resources=[""])
+
+    run(scenario)
+
+
+def test_what_was_approved_for_one_resource_says_nothing_about_another(run: Run) -> None:
+    """Our choice (RFC 8707): each resource with its own scopes, also where one approval was for both."""
+
+    async def scenario(store: Store, clock: Clock) -> None:
+        both = [build_consent(scope=("a",), resource=resource) for resource in ("/mcp", "/files/mcp")]
+        await store.issue_code(digest("1"), build_code(), remember=both)
+        more = build_consent(scope=("b",), resource="/files/mcp")
+        await store.issue_code(digest("2"), build_code(), remember=[more])
+        assert await _covers(store, "a", resources=["/mcp", "/files/mcp"])
+        assert await _covers(store, "a", "b", resources=["/files/mcp"])
+        assert not await _covers(store, "b", resources=["/mcp"])
+        assert not await _covers(store, "a", "b", resources=["/mcp", "/files/mcp"])
+        await store.revoke_consents(username="ada", client_id="client-1")
+        assert not await _covers(store, "a", resources=["/files/mcp"])
+
+    run(scenario)
+
+
+def test_a_consent_from_before_it_named_its_resource_covers_none(run: Run) -> None:
+    """Our choice: the person is asked once more."""
+
+    async def scenario(store: Store, clock: Clock) -> None:
+        old = ["ada", "client-1", "https://client.example/callback", ["mcp"], START]
+        consent = msgspec.msgpack.decode(msgspec.msgpack.encode(old), type=Consent)
+        assert consent.resource == ""
+        await store.issue_code(digest("1"), build_code(), remember=[consent])
+        assert not await _covers(store, "mcp")
 
     run(scenario)
 
@@ -436,16 +470,10 @@ def test_consents_to_one_client_add_up(run: Run) -> None:
     """Our choice."""
 
     async def scenario(store: Store, clock: Clock) -> None:
-        await store.issue_code(CODE, build_code(), remember=build_consent(scope=("a",)))
+        await store.issue_code(CODE, build_code(), remember=[build_consent(scope=("a",))])
         again = build_consent(scope=("b", "a"), granted_at=START + 9)
-        await store.issue_code(digest("c2"), build_code(), remember=again)
-        found = await store.find_consent(
-            username="ada",
-            client_id="client-1",
-            redirect_uri="https://client.example/callback",
-            scope=("a", "b"),
-        )
-        assert found == build_consent(scope=("a", "b"), granted_at=START + 9)
+        await store.issue_code(digest("c2"), build_code(), remember=[again])
+        assert await _covers(store, "a", "b")
 
     run(scenario)
 
@@ -455,10 +483,10 @@ def test_revoking_consents_forgets_every_redirect_of_that_client_for_that_person
 
     async def scenario(store: Store, clock: Clock) -> None:
         other = "https://client.example/other"
-        await store.issue_code(digest("1"), build_code(), remember=build_consent())
-        await store.issue_code(digest("2"), build_code(), remember=build_consent(redirect_uri=other))
-        await store.issue_code(digest("3"), build_code(), remember=build_consent(client_id="client-2"))
-        await store.issue_code(digest("4"), build_code(), remember=build_consent(username="eve"))
+        await store.issue_code(digest("1"), build_code(), remember=[build_consent()])
+        await store.issue_code(digest("2"), build_code(), remember=[build_consent(redirect_uri=other)])
+        await store.issue_code(digest("3"), build_code(), remember=[build_consent(client_id="client-2")])
+        await store.issue_code(digest("4"), build_code(), remember=[build_consent(username="eve")])
         await store.revoke_consents(username="ada", client_id="client-1")
         await store.revoke_consents(username="ada", client_id="client-1")
         assert not await _covers(store, "mcp")
@@ -475,7 +503,7 @@ def test_a_person_with_too_many_consents_loses_the_oldest(run: Run) -> None:
     async def scenario(store: Store, clock: Clock) -> None:
         for number in range(4):
             consent = build_consent(client_id=f"c{number}", granted_at=START + number)
-            await store.issue_code(digest(str(number)), build_code(), remember=consent)
+            await store.issue_code(digest(str(number)), build_code(), remember=[consent])
         assert not await _covers(store, "mcp", client_id="c0")
         assert await _covers(store, "mcp", client_id="c1")
 

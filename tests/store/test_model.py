@@ -120,11 +120,17 @@ def _build_call(step: Step, now: float) -> tuple[tuple[Any, ...], dict[str, Any]
                 "bind_redirect": build_binding(redirect_uri=f"https://{variant % 2}")
                 if variant < 2
                 else None,
-                "remember": build_consent(
-                    username=person, client_id=client_id, scope=(f"s{variant}",), granted_at=now
-                )
+                "remember": [
+                    build_consent(
+                        username=person,
+                        client_id=client_id,
+                        scope=(f"s{variant}",),
+                        granted_at=now,
+                        resource=f"/{variant % 2}",
+                    )
+                ]
                 if variant > 1
-                else None,
+                else [],
             },
         ),
         "redeem_code": lambda: ((key, grant, digest(f"t{index}{variant}"), access), {"now": now}),
@@ -210,8 +216,10 @@ def _build_questions(now: float) -> list[tuple[str, tuple[Any, ...], dict[str, A
                 "client_id": client_id,
                 "redirect_uri": build_consent().redirect_uri,
             }
-            questions.append(("find_consent", (), consent | {"scope": ()}))
-            questions.append(("find_consent", (), consent | {"scope": ("s2", "s3")}))
+            for resources in (["/0"], ["/1"], ["/0", "/1"]):
+                for scope in ((), ("s2",), ("s2", "s4")):
+                    asked = consent | {"resources": resources, "scope": scope}
+                    questions.append(("has_consent", (), asked))
     questions += [("find_grants", (person,), at) for person in PEOPLE]
     return [*questions, ("find_redirect_binding", ("client-1",), {})]
 

@@ -69,10 +69,13 @@ def build_tools(count: int) -> list[Record]:
     return [Record(name=f"tool_{n}", title=None, description=f"Does {n}.\n\nMore.") for n in range(count)]
 
 
-SCOPE = Record(name="mcp", description="Use the tools of this server", tools=build_tools(3))
-MANY = Record(name="files", description="Read files", tools=build_tools(24))
+SCOPE = Record(name="mcp", description="Use the tools of this server", tools=build_tools(3), is_new=False)
+MANY = Record(name="files", description="Read files", tools=build_tools(24), is_new=True)
 STRANGE = Record(
-    name=HOSTILE, description=HOSTILE, tools=[Record(name="n", title=HOSTILE, description=HOSTILE)]
+    name=HOSTILE,
+    description=HOSTILE,
+    tools=[Record(name="n", title=HOSTILE, description=HOSTILE)],
+    is_new=True,
 )
 APP = Record(
     public_id="a1",
