@@ -18,7 +18,8 @@ EVENT = re.compile(r"(\*|[a-z_]+)\.[a-z_]+")
 Trees = Sequence[ast.Module]
 
 _REFERENCE = re.compile(
-    r"(?P<name>RFC \d+|OAuth 2\.1|OpenID Connect \w+|JSON-RPC 2\.0|MCP)"
+    r"(?P<name>RFC \d+|OAuth 2\.1|OpenID Connect \w+|JSON-RPC 2\.0|Agent Skills"
+    r"|MCP extension [a-z.]+/[a-z-]+|MCP)"
     r"|(?P<revision>\d{4}-\d\d-\d\d)"
     r"|(?P<section>§[\d.]*\d|appendix [A-Z])"
     r"|(?P<page>[a-z]+(?:/[a-z-]+)+|schema\.ts)"
@@ -214,7 +215,10 @@ def parse_specifications(text: str, module: str) -> list[Implementation]:
                 else:
                     parts.append(match[0] + _find_part(words, match.end()))
         if kind == "name" and match[0] != "MCP":
-            sections.setdefault(match[0], [])
+            # An extension is one page, and so is the format of skills: the part stands behind the name.
+            part = re.match(r" \(([^)]*)\)", words[match.end() :])
+            is_page = match[0].startswith(("MCP extension", "Agent Skills"))
+            sections.setdefault(match[0], []).extend([part[1]] if part and is_page else [])
         previous, end = kind, match.end()
     return [Implementation(name, ", ".join(parts), module) for name, parts in sections.items()]
 

@@ -95,11 +95,12 @@ def _check(path: Path, overrides: "Overrides") -> int:
     from omnitornado.config import describe_config, load_config
     from omnitornado.passwords import MIN_ROUNDS
     from omnitornado.server import check_accounts, find_app
+    from omnitornado.skills.start import open_skills
 
     # Nobody signs in: a plain password's hash need not be slow.
     config = load_config(path, overrides=overrides, bcrypt_rounds=MIN_ROUNDS)
     check_accounts(config)
-    find_app(config)
+    open_skills(config, find_app(config))
     for label, value in describe_config(config):
         print(f"{label}: {value}")
     return 0

@@ -36,6 +36,7 @@ from omnitornado.serving.memory import settle_collector
 from omnitornado.serving.mount import McpMount, Mount
 from omnitornado.serving.ready import PresetClient, Ready, print_banner
 from omnitornado.serving.sockets import bind, build_ssl
+from omnitornado.skills.start import open_skills
 from omnitornado.speed.choice import find_loop_factory, open_server
 from omnitornado.store.embedded import EmbeddedStore
 from omnitornado.store.errors import StoreError
@@ -119,6 +120,7 @@ class Server:
         check_accounts(config)
         self._fetch = fetch or GuardedFetch(trusted_hosts=config.outbound.trusted_hosts).fetch
         self._clock = clock
+        self._skills = open_skills(config, mcp)
 
     # The process
 
@@ -178,6 +180,7 @@ class Server:
             body_timeout=BODY_TIMEOUT,
             idle_timeout=IDLE_TIMEOUT,
         )
+        self._skills.start()
         log_event("server.started", url=self._identity.local_url, issuer=self._identity.issuer)
         return self._build_ready()
 
@@ -187,6 +190,7 @@ class Server:
         in_flight.is_stopping = True
         log_event("server.stopping", in_flight=len(in_flight))
         self._http.stop()
+        self._skills.stop()
         for mount in self._mounts:
             await mount.end_streams()
         if not await in_flight.wait_empty(self.config.server.shutdown_grace):

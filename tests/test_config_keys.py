@@ -156,6 +156,9 @@ VALID: dict[tuple[str, str], list[tuple[object, object]]] = {
     ("mcp", "path"): [("/mcp", "/mcp"), ("/a/b-c.d_e~f", "/a/b-c.d_e~f"), ("/tokens", "/tokens")],
     ("mcp", "name"): [("My tools", "My tools")],
     ("mcp", "app"): [("", ""), ("tools:mcp", "tools:mcp"), ("a.b:c.d", "a.b:c.d")],
+    ("mcp", "skills"): [("", None), ("skills", HERE / "skills"), ("/srv/skills", Path("/srv/skills"))],
+    ("mcp", "skills_scopes"): [([], ()), (["skills", "read"], ("skills", "read"))],
+    ("mcp", "skills_interval"): DURATION,
     ("mcp", "scope"): [("tools", "tools")],
     ("mcp", "max_body"): [
         ("4MiB", 4194304),
@@ -404,6 +407,9 @@ INVALID: dict[tuple[str, str], list[object]] = {
     ],
     ("resource_servers", "scope"): ['a"b', 1, ["files"]],
     ("resource_servers", "name"): ["a\nb", *NOT_WORD],
+    ("mcp", "skills"): ["a\0b", *NOT_WORD],
+    ("mcp", "skills_scopes"): ["skills", [""], ["a b"], ["offline_access"], [1], 1],
+    ("mcp", "skills_interval"): [*NO_DURATION, 1.5],
     ("mcp", "scope"): ["", "a b", "ä", "offline_access", 1],
     ("mcp", "max_body"): [0, -1, 1023, 2**30 + 1, "4MB", "4", "", "MiB", True, 1.5],
     ("mcp", "tool_timeout"): [-1, "never", True, 1.5],
@@ -427,7 +433,7 @@ DEFAULTS = {
     "outbound": ((),),
     "login": (43200.0, 2),
     "mcp": (
-        *("/mcp", "omnitornado", "", "mcp", 4194304, 60.0, 8, 15.0),
+        *("/mcp", "omnitornado", "", None, (), 2.0, "mcp", 4194304, 60.0, 8, 15.0),
         *(30.0, 600.0, 64, 64, 100, 1000, 1048576, 300.0),
     ),
 }

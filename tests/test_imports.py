@@ -21,17 +21,18 @@ ALLOWED: dict[str, frozenset[str]] = {
     "store": LEAVES,
     "oauth": LEAVES | {"store"},
     "mcp": LEAVES | {"store"},
+    "skills": LEAVES | {"mcp"},
     "web": LEAVES | {"oauth", "mcp", "store"},
     "app": LEAVES | {"web", "oauth", "mcp", "store"},
     "serving": LEAVES | {"app", "web", "oauth", "mcp", "store"},
-    "server": LEAVES | {"serving", "app", "web", "oauth", "mcp", "store", "speed"},
-    "cli": LEAVES | {"server", "serving", "app", "web", "oauth", "mcp", "store", ""},
+    "server": LEAVES | {"serving", "app", "web", "oauth", "mcp", "store", "speed", "skills"},
+    "cli": LEAVES | {"server", "serving", "skills", "app", "web", "oauth", "mcp", "store", ""},
     "__main__": frozenset({"cli"}),
     "": frozenset({"app", "config", "mcp", "server"}),
 }
 """Each room with those it may import beside itself; "" is the package's own `__init__`."""
 
-WITHOUT_TORNADO = ("oauth", "mcp", "store", *sorted(LEAVES))
+WITHOUT_TORNADO = ("oauth", "mcp", "skills", "store", *sorted(LEAVES))
 FETCHES = PACKAGE / "net" / "guarded_fetch.py"
 """The one file of these rooms that knows Tornado: those who wire a server hand its fetch to the others."""
 

@@ -15,7 +15,8 @@ REQUIREMENTS: list[dict[str, Any]] = tomllib.loads((TESTS / "requirements.toml")
     "requirement"
 ]
 SOURCE = re.compile(
-    r"(RFC \d+ (§|appendix )|OAuth 2\.1 §|OpenID Connect [A-Z][A-Za-z ]+ §|MCP \d{4}-\d\d-\d\d\b|our own\b)"
+    r"(RFC \d+ (§|appendix )|OAuth 2\.1 §|OpenID Connect [A-Z][A-Za-z ]+ §|MCP \d{4}-\d\d-\d\d\b"
+    r"|Agent Skills \(|our own\b)"
 )
 
 
@@ -59,7 +60,7 @@ def test_each_test_file_of_a_protocol_room_holds_a_requirement() -> None:
     named = {test.partition("::")[0] for one in REQUIREMENTS for test in one.get("tests", [])}
     files = {
         path.relative_to(TESTS).as_posix()
-        for room in ("oauth", "mcp", "web")
+        for room in ("oauth", "mcp", "skills", "web")
         for path in (TESTS / room).glob("test_*.py")
         if "Required by" in path.read_text(encoding="utf-8")
     }

@@ -1,10 +1,21 @@
 """`[mcp]`: the endpoint, what stands behind it, and how much of it one person may take."""
 
+from pathlib import Path
 from typing import Annotated
 
 from omnitornado.config.addresses import MCP_PATH
 from omnitornado.config.keys import Key, Settings
-from omnitornado.config.kinds import APP, RESOURCE_SCOPE, SIZE, duration, duration_or_off, integer, text
+from omnitornado.config.kinds import (
+    APP,
+    PATH,
+    RESOURCE_SCOPE,
+    SIZE,
+    array,
+    duration,
+    duration_or_off,
+    integer,
+    text,
+)
 
 
 class McpSettings(Settings, frozen=True):
@@ -29,6 +40,31 @@ class McpSettings(Settings, frozen=True):
             default="",
             help='The Python object that holds the tools, as "module:object"; importable from this file\'s '
             "folder. Empty: no tools.",
+        ),
+    ]
+    skills: Annotated[
+        Path | None,
+        Key(
+            kind=PATH,
+            default="",
+            help="A folder of Agent Skills to serve, each a folder with a file SKILL.md; needs the package's "
+            'extra `skills`. Relative to this file\'s folder. "": none.',
+        ),
+    ]
+    skills_scopes: Annotated[
+        tuple[str, ...],
+        Key(
+            kind=array(RESOURCE_SCOPE),
+            default=[],
+            help="Scopes that a token needs to read a skill's files, beyond the endpoint's own.",
+        ),
+    ]
+    skills_interval: Annotated[
+        float,
+        Key(
+            kind=duration(),
+            default="2s",
+            help="How often the folder of skills is looked at for changes.",
         ),
     ]
     scope: Annotated[

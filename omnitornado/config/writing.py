@@ -66,6 +66,7 @@ def describe_config(config: Config) -> list[tuple[str, str]]:
         ("Resource servers", ", ".join(one.server_id for one in config.resource_servers) or "none"),
         ("Store", "in memory only" if config.store.path is None else str(config.store.path)),
         ("App", config.mcp.app or "none: no tools"),
+        ("Skills", "none" if config.mcp.skills is None else str(config.mcp.skills)),
     ]
 
 

@@ -8,6 +8,7 @@ from omnitornado.mcp.jsonrpc import Json
 from omnitornado.mcp.prompts import Prompt
 from omnitornado.mcp.resources import Resource
 from omnitornado.mcp.server import MCPServer
+from omnitornado.mcp.skills import SKILLS_EXTENSION, SKILLS_SETTINGS
 from omnitornado.mcp.string_arguments import find_choices
 from omnitornado.mcp.versions import EXTENSIONS_SINCE
 
@@ -15,7 +16,7 @@ from omnitornado.mcp.versions import EXTENSIONS_SINCE
 def build_capabilities(server: MCPServer, version: str) -> Json:
     """`ServerCapabilities`, in the words of a revision."""
     capabilities: Json = {"logging": {}}
-    if server.resources.was_used or server.resource_templates.was_used:
+    if server.resources.was_used or server.resource_templates.was_used or server.skills is not None:
         capabilities["resources"] = {"subscribe": True, "listChanged": True}
     if server.prompts.was_used:
         capabilities["prompts"] = {"listChanged": True}
@@ -23,8 +24,11 @@ def build_capabilities(server: MCPServer, version: str) -> Json:
         capabilities["completions"] = {}
     if server.tools.was_used or len(capabilities) == 1:  # a server that has nothing yet will have tools
         capabilities["tools"] = {"listChanged": True}
-    if server.extensions and version >= EXTENSIONS_SINCE:
-        capabilities["extensions"] = dict(server.extensions)
+    extensions = dict(server.extensions) if version >= EXTENSIONS_SINCE else {}
+    if server.skills is not None:  # in any revision: it rests on resources alone
+        extensions[SKILLS_EXTENSION] = SKILLS_SETTINGS
+    if extensions:
+        capabilities["extensions"] = extensions
     return capabilities
 
 

@@ -19,6 +19,7 @@ from omnitornado.mcp.resource_methods import (
     unsubscribe_resource,
 )
 from omnitornado.mcp.sessions import LiveSession
+from omnitornado.mcp.skill_methods import get_skill, list_skills, read_directory
 from omnitornado.mcp.tool_methods import call_tool, list_tools
 
 
@@ -62,6 +63,9 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "resources/read": _track(read_resource),
         "resources/subscribe": subscribe_resource,
         "resources/unsubscribe": unsubscribe_resource,
+        "resources/directory/read": read_directory,
+        "skills/list": list_skills,
+        "skills/get": get_skill,
         "prompts/list": list_prompts,
         "prompts/get": _track(get_prompt),
         "completion/complete": _track(complete_argument),

@@ -6,7 +6,7 @@ Implements: MCP 2026-07-28 server/utilities/pagination, server/tools (determinis
 import base64
 import binascii
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 from omnitornado.mcp.jsonrpc import INVALID_PARAMS, Json, JsonRpcError
@@ -76,28 +76,12 @@ class Registry(Generic[T]):
         Raises:
             JsonRpcError: -32602 for a cursor that is none of ours, or whose item is gone.
         """
-        items = self._items
-        names = list(items)
-        start = self._find_start(names, params.get("cursor"))
-        page = names[start : start + size]
-        following = build_cursor(self.kind, page[-1]) if start + size < len(names) else None
-        return [items[name] for name in page], following
+        return find_page(self._items, self.kind, params, size)
 
-    def _find_start(self, names: list[str], cursor: object) -> int:
-        if cursor is None:
-            return 0
-        try:
-            if isinstance(cursor, str):
-                raw = base64.b64decode(cursor, altchars=b"-_", validate=True)[CHECK_BYTES:]
-                name = raw.decode("utf-8", "surrogatepass")
-                # Built again and compared: one of another list, or put together by hand, is none of ours.
-                if build_cursor(self.kind, name) == cursor:
-                    return names.index(name) + 1
-        except (binascii.Error, ValueError):
-            pass
-        raise JsonRpcError(
-            code=INVALID_PARAMS, message="Invalid params: the cursor is unknown; list from the start"
-        )
+    @property
+    def items(self) -> Mapping[str, T]:
+        """All of them by name. Never changed: a change of the registry makes a new one."""
+        return self._items
 
     def watch(self, watcher: Callable[[str], None]) -> None:
         """Call `watcher(kind)` after each change, in the thread that made it."""
@@ -110,6 +94,57 @@ class Registry(Generic[T]):
     def _tell(self) -> None:
         for watcher in list(self._watchers):
             watcher(self.kind)
+
+
+def find_page(
+    items: Mapping[str, T],
+    kind: str,
+    params: Json,
+    size: int,
+    *,
+    weigh: Callable[[T], int] = lambda item: 0,
+    most: int = 0,
+) -> tuple[list[T], str | None]:
+    """The page of a list that `params.cursor` points at, and the cursor of the next one.
+
+    Args:
+        items: the whole list, by name.
+        kind: what the cursor is for: no other list takes it.
+        params: the request's.
+        size: items on a page.
+        weigh: how much an item counts.
+        most: what a page may weigh; it has one item at least.
+
+    Raises:
+        JsonRpcError: -32602 for a cursor that is none of ours, or whose item is gone.
+    """
+    names = list(items)
+    start = _find_start(names, kind, params.get("cursor"))
+    end, weight = start, 0
+    while end < len(names) and end - start < size:
+        weight += weigh(items[names[end]])
+        if weight > most and end > start:
+            break
+        end += 1
+    following = build_cursor(kind, names[end - 1]) if end < len(names) else None
+    return [items[name] for name in names[start:end]], following
+
+
+def _find_start(names: list[str], kind: str, cursor: object) -> int:
+    if cursor is None:
+        return 0
+    try:
+        if isinstance(cursor, str):
+            raw = base64.b64decode(cursor, altchars=b"-_", validate=True)[CHECK_BYTES:]
+            name = raw.decode("utf-8", "surrogatepass")
+            # Built again and compared: one of another list, or put together by hand, is none of ours.
+            if build_cursor(kind, name) == cursor:
+                return names.index(name) + 1
+    except (binascii.Error, ValueError):
+        pass
+    raise JsonRpcError(
+        code=INVALID_PARAMS, message="Invalid params: the cursor is unknown; list from the start"
+    )
 
 
 def build_cursor(kind: str, name: str) -> str:

@@ -5,6 +5,7 @@ and MCP 2025-11-25 server/resources (Subscriptions): `resources/…`, for both e
 from omnitornado.mcp.call import Call
 from omnitornado.mcp.exchange import Exchange, Services
 from omnitornado.mcp.jsonrpc import INVALID_PARAMS, Json, JsonRpcError
+from omnitornado.mcp.registry import find_page
 from omnitornado.mcp.resources import Resource, ResourceNotFoundError, adapt_contents
 from omnitornado.mcp.subscriptions import check_subscriptions
 from omnitornado.mcp.versions import CACHE_HINTS_SINCE
@@ -18,7 +19,8 @@ MAX_ECHO = 2048
 
 async def list_resources(services: Services, exchange: Exchange) -> Json:
     """A page of resources. Every caller sees all of them, as with tools."""
-    resources, cursor = services.server.resources.list_page(exchange.params, services.page_size)
+    offered = services.server.list_resources()
+    resources, cursor = find_page(offered, "resources", exchange.params, services.page_size)
     return _build_page("resources", resources, cursor, exchange.version)
 
 

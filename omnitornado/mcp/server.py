@@ -18,6 +18,7 @@ from omnitornado.mcp.registry import Registry
 from omnitornado.mcp.resources import Resource, build_resource
 from omnitornado.mcp.schema import DeclarationError
 from omnitornado.mcp.scope_by_annotation import ScopeByAnnotation
+from omnitornado.mcp.skills import SkillSource
 from omnitornado.mcp.streams import Change
 from omnitornado.mcp.tools import Tool, build_tool
 from omnitornado.mcp.uri_template import is_template
@@ -73,6 +74,7 @@ class MCPServer:
         self.completions: Registry[Completer] = Registry("completions")
         self.extensions: dict[str, Json] = {}
         """Settings of the extensions it serves, by their names (basic/versioning, Extension Negotiation)."""
+        self.skills: SkillSource | None = None
         self.has_scoped_resources = False
         self._scope_by_annotation = ScopeByAnnotation(scope_by_annotation or {})
         self._watchers: list[Callable[[Change], None]] = []
@@ -146,6 +148,8 @@ class MCPServer:
     def find_resource(self, uri: str) -> tuple[Resource, dict[str, Any]] | None:
         """What serves a URI, and its function's arguments: a resource, else the first template that fits."""
         resource = self.resources.find(uri)
+        if resource is None and self.skills is not None:
+            resource = self.skills.catalog.files.get(uri)
         if resource is not None:
             return resource, {}
         for template in self.resource_templates.list_all():
@@ -153,6 +157,12 @@ class MCPServer:
             if values is not None:
                 return template, values
         return None
+
+    def list_resources(self) -> Mapping[str, Resource]:
+        """What `resources/list` shows, by URI: every resource, and of each skill its SKILL.md."""
+        if self.skills is None:
+            return self.resources.items
+        return {**self.resources.items, **self.skills.catalog.list_main_files()}
 
     def notify_resource_updated(self, uri: str) -> None:
         """Tell clients that have subscribed to this URI that it reads differently now. From any thread."""
@@ -228,13 +238,28 @@ class MCPServer:
 
         return offer
 
+    # Skills
+
+    def serve_skills(self, skills: SkillSource) -> None:
+        """Serve skills as well, in place of those served before; clients that listen hear of their changes.
+
+        A URI of a resource of the author's own is the author's.
+        """
+        self.skills = skills
+        self.has_scoped_resources = True
+        skills.tell_changes(self._tell)
+
+    def find_reading_scopes(self) -> frozenset[str]:
+        """What reading needs where nothing else is said."""
+        return frozenset(self._scope_by_annotation.find_for_reading())
+
     # What the endpoint asks
 
     def list_offered(self) -> list[Tool | Resource | Prompt]:
         """Everything that may stand behind a scope: tools, then resources, templates and prompts."""
         return [
             *self.tools.list_all(),
-            *self.resources.list_all(),
+            *self.list_resources().values(),
             *self.resource_templates.list_all(),
             *self.prompts.list_all(),
         ]

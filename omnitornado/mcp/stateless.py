@@ -44,6 +44,7 @@ from omnitornado.mcp.resource_methods import (
     read_resource,
 )
 from omnitornado.mcp.rounds import ROUNDS, InputRequiredError, RoundAsker
+from omnitornado.mcp.skill_methods import get_skill, list_skills, read_directory
 from omnitornado.mcp.subscriptions import check_subscriptions
 from omnitornado.mcp.tool_methods import call_tool, find_tool, list_tools
 from omnitornado.mcp.versions import STATELESS_VERSIONS, SUPPORTED_VERSIONS
@@ -58,9 +59,12 @@ FRESH_FOR = MappingProxyType(
         "prompts/list": 300_000,
         "resources/list": 300_000,
         "resources/templates/list": 300_000,
+        "skills/list": 300_000,
+        "skills/get": 0,
     }
 )
-"""Milliseconds. A list that changes earlier is announced to whoever listens. A resource says its own."""
+"""Milliseconds. A list that changes earlier is announced to whoever listens. A resource says its own. A skill
+is asked for by itself when what a client knows of it has turned out to be old."""
 
 LISTEN = "subscriptions/listen"
 
@@ -123,6 +127,9 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "resources/list": list_resources,
         "resources/templates/list": list_resource_templates,
         "resources/read": _start(read_resource),
+        "resources/directory/read": read_directory,
+        "skills/list": list_skills,
+        "skills/get": get_skill,
         "prompts/list": list_prompts,
         "prompts/get": _start(get_prompt),
         "completion/complete": _start(complete_argument),
