@@ -18,6 +18,7 @@ from tornado.routing import URLSpec
 from tornado.template import Loader
 from tornado.web import RequestHandler
 
+from omnitornado.audit import AuditLog
 from omnitornado.net.fetched import Fetch
 from omnitornado.net.guarded_fetch import GuardedFetch
 from omnitornado.oauth.browser_session import BrowserSessions
@@ -169,21 +170,27 @@ class AuthorizationServer:
         trusted_proxies: Sequence[IPv4Network | IPv6Network] = (),
         bcrypt_threads: int = 2,
         find_tools: Callable[[str], Sequence[ScopeTool]] = lambda scope: (),
+        audit: AuditLog | None = None,
         fetch: Fetch | None = None,
         clock: Callable[[], float] = time.time,
         token_bytes: TokenBytes = secrets.token_bytes,
     ) -> None:
-        """Args: issuer: this server's own address, without a final slash (RFC 8414 §2). validate_user:
-        `check(username, password)`, plain or async, gives True or False. Or give `people`. clients: preset
-        clients, from `build_preset`. name: what the pages call the server. store: an opened store, or the
-        path of its files; None keeps everything in memory. scopes: each scope with what it allows, in words.
-        Resources add theirs. default_scope: what a request that names no scope asks for, beside what the
-        resources it is for need. implied_scopes: for a scope the others that come with it. resource_servers:
-        who may introspect tokens, and for which resources. initial_token_hashes: SHA-256 digests of tokens,
-        one of which a client must send to register; none: anyone may. unused_client_lifetime: how long a
-        registration is kept that never got a grant, None for ever. find_tools: the tools behind a scope, for
-        the consent page. fetch: how other hosts are asked; default: by https, and those on the public
-        internet alone.
+        """Args:
+            issuer: this server's own address, without a final slash (RFC 8414 §2).
+            validate_user: `check(username, password)`, plain or async, gives True or False. Or give `people`.
+            clients: preset clients, from `build_preset`.
+            name: what the pages call the server.
+            store: an opened store, or the path of its files; None keeps everything in memory.
+            scopes: each scope with what it allows, in words. Resources add theirs.
+            default_scope: what a request that names no scope asks for, beside what its resources need.
+            implied_scopes: for a scope the others that come with it.
+            resource_servers: who may introspect tokens, and for which resources.
+            initial_token_hashes: SHA-256 digests of tokens, one of which a client must send to register;
+                none: anyone may.
+            unused_client_lifetime: how long a registration is kept that never got a grant, None for ever.
+            find_tools: the tools behind a scope, for the consent page.
+            audit: an open audit log, which the caller closes.
+            fetch: how other hosts are asked; default: by https, and those on the public internet alone.
 
         Lifetimes and `refresh_grace` are in seconds. Raises: StoreError.
         """
@@ -240,6 +247,7 @@ class AuthorizationServer:
             allowed_origins=frozenset(allowed_origins),
             trusted_proxies=trusted_proxies,
             find_tools=find_tools,
+            audit=audit,
             fetch=asks,
             clock=clock,
             token_bytes=token_bytes,

@@ -31,6 +31,7 @@ from omnitornado.serving.accounts import (
     build_user_table,
     check_accounts,
 )
+from omnitornado.serving.audit import open_audit
 from omnitornado.serving.loading import find_app
 from omnitornado.serving.memory import settle_collector
 from omnitornado.serving.mount import McpMount, Mount
@@ -161,6 +162,7 @@ class Server:
             clock=self._clock,
         )
         try:
+            self._audit = open_audit(config, self._clock)
             sockets = bind(config)
         except ConfigError:
             await store.close()
@@ -200,6 +202,9 @@ class Server:
         await in_flight.wait_empty(1.0)
         await self._http.close_all_connections()
         await self.authorization_server.close()
+        if self._audit is not None:
+            self._audit.record("server.stopped")
+            await asyncio.to_thread(self._audit.close)
         log_event("server.stopped")
 
     # Parts
@@ -237,6 +242,7 @@ class Server:
             default_scope=[one.scope for one in config.scopes if one.default],
             implied_scopes={one.scope: one.implies for one in config.scopes},
             fetch=self._fetch,
+            audit=self._audit,
             clock=self._clock,
         )
         self._resources = [

@@ -6,6 +6,7 @@ and `fresh` write the documentation and a new file from the same declarations.
 
 from omnitornado.config.accounts import ClientSettings, UserSettings
 from omnitornado.config.addresses import RESERVED_SEGMENTS, is_loopback_host
+from omnitornado.config.audit import AuditSettings
 from omnitornado.config.build import build_config, build_key_error, load_config
 from omnitornado.config.endpoint import McpSettings
 from omnitornado.config.errors import ConfigError
@@ -25,6 +26,7 @@ from omnitornado.config.writing import build_base_url, build_reference, describe
 __all__ = [
     "RESERVED_SEGMENTS",
     "SECTIONS",
+    "AuditSettings",
     "ClientSettings",
     "Config",
     "ConfigError",

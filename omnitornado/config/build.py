@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from omnitornado.config.accounts import ClientSettings, UserSettings
+from omnitornado.config.audit import AuditSettings
 from omnitornado.config.checks import (
     build_client,
     build_user,
+    check_file_place,
     check_resources,
     check_server,
-    check_store_folder,
     find_duplicate,
     is_on_loopback,
 )
@@ -85,7 +86,10 @@ def _build(data: Mapping[str, Any], origin: Origin, rounds: int) -> Config:
     with _pointing_at(("server",), origin):
         check_server(server)
     with _pointing_at(("store",), origin):
-        check_store_folder(store.path)
+        check_file_place(store.path)
+    audit = _build_settings(AuditSettings, data, origin)
+    with _pointing_at(("audit",), origin):
+        check_file_place(audit.path)
     return Config(
         server=server,
         tokens=_build_settings(TokenSettings, data, origin),
@@ -93,6 +97,7 @@ def _build(data: Mapping[str, Any], origin: Origin, rounds: int) -> Config:
         registration=_build_settings(RegistrationSettings, data, origin),
         outbound=_build_settings(OutboundSettings, data, origin),
         login=_build_settings(LoginSettings, data, origin),
+        audit=audit,
         mcp=_build_settings(McpSettings, data, origin),
         clients=_build_clients(data, origin),
         scopes=_build_scopes(data, origin),

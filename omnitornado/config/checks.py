@@ -138,8 +138,8 @@ def find_duplicate(names: Iterable[str]) -> int | None:
     return None
 
 
-def check_store_folder(path: Path | None) -> None:
-    """The folder that snapshot and journal go to exists and takes files."""
+def check_file_place(path: Path | None) -> None:
+    """The folder that a file of the server's goes to exists and takes files."""
     if path is None:
         return
     if path.is_dir():

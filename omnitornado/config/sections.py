@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 
 from omnitornado.config.accounts import PASSWORD_KEY, ClientSettings, UserSettings
+from omnitornado.config.audit import AuditSettings
 from omnitornado.config.endpoint import McpSettings
 from omnitornado.config.keys import Section
 from omnitornado.config.outbound import OutboundSettings
@@ -28,6 +29,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     registration: RegistrationSettings
     outbound: OutboundSettings
     login: LoginSettings
+    audit: AuditSettings
     users: tuple[UserSettings, ...]
     clients: tuple[ClientSettings, ...]
     resource_servers: tuple[ResourceServerSettings, ...]
@@ -68,6 +70,7 @@ SECTIONS = (
         help="What the server itself asks of other hosts, always by https.",
     ),
     Section(name="login", settings=LoginSettings, help="Signing in at the browser."),
+    Section(name="audit", settings=AuditSettings, help="A record of who did what, for later."),
     Section(
         name="users",
         settings=UserSettings,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from omnitornado.oauth.client import Clients, OAuthClient
-from omnitornado.oauth.errors import OAuthError, ValidatedRedirect
+from omnitornado.oauth.errors import OAuthError, ValidatedRedirect, concerning
 from omnitornado.oauth.form import Parameters
 from omnitornado.oauth.pkce import check_challenge
 from omnitornado.oauth.redirect_uri import RedirectUri, build_redirect, is_same_redirect, parse_redirect_uri
@@ -50,6 +50,14 @@ async def check_authorization_request(
     """Raises: OAuthError, with `redirect` once there is a safe one."""
     parameters.check_unique("client_id", "redirect_uri", "state")
     client = await load_client(parameters, rules.clients, now=now)
+    with concerning(client=client.client_id):
+        return await check_known_client(client, parameters, rules)
+
+
+async def check_known_client(
+    client: OAuthClient, parameters: Parameters, rules: AuthorizationRules
+) -> AuthorizationRequest:
+    """The rest of the list. Raises: OAuthError."""
     uri, binds = await check_redirect(parameters, client, rules.store)
     redirect = ValidatedRedirect(uri=uri.uri, state=parameters.get("state"), issuer=rules.issuer)
     parameters.check_unique(redirect=redirect)

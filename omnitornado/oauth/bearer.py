@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from omnitornado.oauth.errors import ProtocolError
 from omnitornado.oauth.people import People, Person
 from omnitornado.oauth.resource import ProtectedResource
 from omnitornado.oauth.scope import restrict
@@ -22,7 +23,7 @@ STATUS: Final = {None: 401, "invalid_request": 400, "invalid_token": 401, "insuf
 """RFC 6750 §3.1; None where no credentials came, and then no error code is told."""
 
 
-class BearerError(Exception):
+class BearerError(ProtocolError):
     """A request without a token that is good for it. `scope` is what the challenge asks for."""
 
     def __init__(self, *, code: str | None, description: str, reason: str, scope: Iterable[str] = ()) -> None:
@@ -60,7 +61,11 @@ async def check_bearer(
             reason="token_unknown",
         )
     access, grant = found
-    return build_bearer(access, grant, people.find(grant.username), resource)
+    try:
+        return build_bearer(access, grant, people.find(grant.username), resource)
+    except BearerError as error:
+        error.concern(client=grant.client_id, user=grant.username, grant=grant.public_id)
+        raise
 
 
 def build_bearer(

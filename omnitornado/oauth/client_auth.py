@@ -8,7 +8,7 @@ from typing import NoReturn
 from omnitornado.oauth.basic import list_spellings, parse_basic
 from omnitornado.oauth.client import Clients, OAuthClient
 from omnitornado.oauth.client_assertion import check_assertion, parse_assertion
-from omnitornado.oauth.errors import OAuthError
+from omnitornado.oauth.errors import OAuthError, concerning
 from omnitornado.oauth.form import Parameters
 from omnitornado.oauth.secrets import is_same_secret
 
@@ -31,17 +31,18 @@ async def authenticate_client(
     client = await clients.find(client_id, now=now)
     if client is None:
         _refuse("unknown client; register again", "client_unknown")
-    secret = parameters.get("client_secret")
-    if secret is None:
+    with concerning(client=client_id):
+        _check_post(client, parameters.get("client_secret"))
+    return client
+
+
+def _check_post(client: OAuthClient, secret: str | None) -> None:
+    # A public client that sends some secret is still nobody but a public client; it proves nothing by it.
+    if secret is None or client.secret_hash is None:
         _check_method(client, "none")
-        return client
-    if client.secret_hash is None:
-        # A public client that sends some secret is still nobody but a public client; it proves nothing by it.
-        _check_method(client, "none")
-        return client
+        return
     _check_method(client, "client_secret_post")
     _check_secret(client, [secret])
-    return client
 
 
 async def _authenticate_assertion(
@@ -61,8 +62,9 @@ async def _authenticate_assertion(
     client = await clients.find(client_id, now=now)
     if client is None:
         _refuse("unknown client; register again", "client_unknown")
-    _check_method(client, "private_key_jwt")
-    await check_assertion(token, client, clients, issuer=issuer, now=now)
+    with concerning(client=client_id):
+        _check_method(client, "private_key_jwt")
+        await check_assertion(token, client, clients, issuer=issuer, now=now)
     return client
 
 
@@ -79,7 +81,13 @@ async def _authenticate_basic(
             break
     if client is None:
         _refuse("unknown client; register again", "client_unknown")
-    if parameters.get("client_id") not in (None, client.client_id):
+    with concerning(client=client.client_id):
+        _check_basic(client, parameters.get("client_id"), secret)
+    return client
+
+
+def _check_basic(client: OAuthClient, named: str | None, secret: str) -> None:
+    if named not in (None, client.client_id):
         raise OAuthError(
             code="invalid_request",
             description="client_id differs from the Authorization header's",
@@ -87,10 +95,9 @@ async def _authenticate_basic(
         )
     if client.secret_hash is None and not secret:
         _check_method(client, "none")
-        return client
+        return
     _check_method(client, "client_secret_basic")
     _check_secret(client, list_spellings(secret))
-    return client
 
 
 def _check_method(client: OAuthClient, method: str) -> None:

@@ -2,6 +2,8 @@
 where they may go.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import msgspec
@@ -48,7 +50,37 @@ class ValidatedRedirect(msgspec.Struct, frozen=True):
     issuer: str
 
 
-class OAuthError(Exception):
+class ProtocolError(Exception):
+    """An error that knows whom it concerns, as far as the request got: for the log, never for the client."""
+
+    client: str | None = None
+    """The client's id."""
+    user: str | None = None
+    grant: str | None = None
+    """The grant's public name."""
+
+    def concern(
+        self, *, client: str | None = None, user: str | None = None, grant: str | None = None
+    ) -> None:
+        """Say whom it concerns, where it does not say so yet."""
+        self.client = self.client or client
+        self.user = self.user or user
+        self.grant = self.grant or grant
+
+
+@contextmanager
+def concerning(
+    *, client: str | None = None, user: str | None = None, grant: str | None = None
+) -> Iterator[None]:
+    """Let an error that leaves this block say whom it concerns, where it does not yet."""
+    try:
+        yield
+    except ProtocolError as error:
+        error.concern(client=client, user=user, grant=grant)
+        raise
+
+
+class OAuthError(ProtocolError):
     """A protocol error: `code` and `description` for the client, `reason` for the log alone.
 
     `redirect` is set where RFC 6749 §4.1.2.1 lets the error go to the client's redirect URI. `status`

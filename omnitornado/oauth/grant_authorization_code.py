@@ -6,7 +6,7 @@ A code is good once. Its replay is refused and ends the grant that was made from
 
 from omnitornado.base64url import encode
 from omnitornado.oauth.client import OAuthClient
-from omnitornado.oauth.errors import OAuthError
+from omnitornado.oauth.errors import OAuthError, concerning
 from omnitornado.oauth.form import Parameters
 from omnitornado.oauth.issuance import (
     TokenResponse,
@@ -37,6 +37,21 @@ async def redeem(
     code = await rules.store.find_code(code_hash, now=now)
     if code is None:
         raise invalid_grant("the code is unknown or expired", "code_unknown")
+    with concerning(user=code.username):
+        return await redeem_found(code_hash, code, parameters, client, rules, issuer=issuer, now=now)
+
+
+async def redeem_found(
+    code_hash: bytes,
+    code: AuthorizationCode,
+    parameters: Parameters,
+    client: OAuthClient,
+    rules: TokenRules,
+    *,
+    issuer: str,
+    now: float,
+) -> TokenResponse:
+    """Tokens for a living code. Raises: OAuthError invalid_grant, invalid_request or invalid_target."""
     check_code(code, parameters, client)
     resources = check_subset(parameters, code, rules, issuer)
     scope = check_granted_scope(code.scope, check_person(code.username, rules.people))

@@ -6,6 +6,7 @@ whole grant: somebody has a copy.
 """
 
 from omnitornado.oauth.client import OAuthClient
+from omnitornado.oauth.errors import concerning
 from omnitornado.oauth.form import Parameters
 from omnitornado.oauth.issuance import (
     TokenResponse,
@@ -37,6 +38,21 @@ async def redeem(
     """Raises: OAuthError invalid_grant or invalid_scope."""
     presented = parameters.require("refresh_token")
     grant = await find_own_grant(presented, client, rules, now=now)
+    with concerning(user=grant.username, grant=grant.public_id):
+        return await rotate(presented, grant, parameters, client, rules, issuer=issuer, now=now)
+
+
+async def rotate(
+    presented: str,
+    grant: Grant,
+    parameters: Parameters,
+    client: OAuthClient,
+    rules: TokenRules,
+    *,
+    issuer: str,
+    now: float,
+) -> TokenResponse:
+    """The next tokens of a living grant. Raises: OAuthError invalid_grant or invalid_scope."""
     person = check_person(grant.username, rules.people)
     access_token = build_secret(ACCESS_PREFIX, token_bytes=rules.token_bytes)
     access = build_access(parameters, digest(presented), grant, person, rules, issuer=issuer, now=now)

@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from omnitornado.oauth import grant_authorization_code, grant_refresh_token
+from omnitornado.oauth.client import OAuthClient
 from omnitornado.oauth.client_auth import authenticate_client
-from omnitornado.oauth.errors import OAuthError
+from omnitornado.oauth.errors import OAuthError, concerning
 from omnitornado.oauth.form import Parameters
 from omnitornado.oauth.issuance import TokenResponse, TokenRules
 
@@ -23,7 +24,13 @@ async def redeem_token_request(
     """Answer a token request. Raises: OAuthError (RFC 6749 §5.2)."""
     parameters.check_unique()
     client = await authenticate_client(parameters, authorization, rules.clients, issuer=issuer, now=now)
-    grant_type = parameters.require("grant_type")
+    with concerning(client=client.client_id):
+        redeem = find_grant_type(parameters.require("grant_type"), client)
+        return await redeem(parameters, client, rules, issuer=issuer, now=now)
+
+
+def find_grant_type(grant_type: str, client: OAuthClient) -> Callable[..., Awaitable[TokenResponse]]:
+    """Raises: OAuthError unsupported_grant_type, unauthorized_client."""
     redeem = GRANTS.get(grant_type)
     if redeem is None:
         raise OAuthError(
@@ -37,4 +44,4 @@ async def redeem_token_request(
             description=f"this client did not register for {grant_type}",
             reason="grant_type_not_registered",
         )
-    return await redeem(parameters, client, rules, issuer=issuer, now=now)
+    return redeem

@@ -9,7 +9,7 @@ from omnitornado.oauth.authorize import (
     check_authorization_request,
 )
 from omnitornado.oauth.consent import approve, check_grantable, needs_consent
-from omnitornado.oauth.errors import OAuthError
+from omnitornado.oauth.errors import OAuthError, concerning
 from omnitornado.oauth.form import parse_parameters
 from omnitornado.oauth.people import Person
 from omnitornado.web.consent_view import build_consent_view
@@ -65,6 +65,10 @@ class AuthorizeHandler(AuthorizationHandler):
             self._send_to_login(request)
             return
         _, person = found
+        with concerning(client=request.client.client_id, user=person.username):
+            await self._ask(request, person)
+
+    async def _ask(self, request: AuthorizationRequest, person: Person) -> None:
         scope = check_grantable(request, person)
         if not await needs_consent(request, person, scope, self.services.store):
             await self.answer(request, person, scope)

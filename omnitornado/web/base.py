@@ -52,6 +52,8 @@ class BaseHandler(RequestHandler):
     max_body: int = OAUTH_BODY
     is_cors_open: ClassVar[bool] = False
     """Whether any web page may call it: only where nothing rests on a cookie."""
+    is_audited: ClassVar[bool] = True
+    """Whether what happens here is somebody's doing: public documents and pages are not."""
 
     def initialize(self, services: Services) -> None:
         self.services = services
@@ -199,8 +201,16 @@ class BaseHandler(RequestHandler):
         self.write(msgspec.json.encode(document))
 
     def log(self, event: str, *, level: int = logging.INFO, **fields: Any) -> None:
-        """One line of the log on this request."""
-        log_event(event, level=level, **fields, address=self.address, request=self.request_id)
+        """One line of the log on this request, and of the audit log where it is somebody's doing."""
+        fields |= {"address": self.address, "request": self.request_id}
+        log_event(event, level=level, **fields)
+        if level >= logging.INFO:
+            self.record(event, **fields)
+
+    def record(self, event: str, **fields: Any) -> None:
+        """One line of the audit log, where there is one and this endpoint has a place in it."""
+        if self.services.audit is not None and self.is_audited:
+            self.services.audit.record(event, **fields)
 
     def compute_etag(self) -> None:
         """None: what is not to be stored needs no name."""
@@ -260,7 +270,15 @@ class BaseHandler(RequestHandler):
         alone.
         """
         if isinstance(value, (OAuthError, BearerError)):
-            self.log(f"{self.event}.refused", error=value.code, reason=value.reason, detail=value.description)
+            self.log(
+                f"{self.event}.refused",
+                error=value.code,
+                reason=value.reason,
+                detail=value.description,
+                client=value.client,
+                user=value.user,
+                grant=value.grant,
+            )
         elif isinstance(value, StoreUnavailable):
             store = self.services.store.outage
             self.log(
@@ -272,6 +290,7 @@ class BaseHandler(RequestHandler):
             logging.getLogger("omnitornado").error(
                 "%s.failed request=%s", self.event, self.request_id, exc_info=value or True
             )
+            self.record(f"{self.event}.failed", address=self.address, request=self.request_id)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """The only place that writes an error; `write_failure` gives it the endpoint's own form."""

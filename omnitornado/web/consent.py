@@ -1,7 +1,9 @@
 """The person's decision. The query is the authorization request the page showed, and it is checked anew."""
 
+from omnitornado.oauth.authorize import AuthorizationRequest
 from omnitornado.oauth.consent import check_grantable
-from omnitornado.oauth.errors import OAuthError
+from omnitornado.oauth.errors import OAuthError, concerning
+from omnitornado.oauth.people import Person
 from omnitornado.web.authorize import AuthorizationHandler
 from omnitornado.web.pages import build_login_url, refuse_form
 
@@ -20,8 +22,11 @@ class ConsentHandler(AuthorizationHandler):
             self.redirect(build_login_url("/authorize?" + self.query), status=303)
             return
         _, person = found
+        with concerning(client=request.client.client_id, user=person.username):
+            await self._decide(request, person, form.get("action"))
+
+    async def _decide(self, request: AuthorizationRequest, person: Person, action: str | None) -> None:
         scope = check_grantable(request, person)
-        action = form.get("action")
         if action == "approve":
             await self.answer(request, person, scope)
         elif action == "deny":

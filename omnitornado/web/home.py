@@ -21,6 +21,7 @@ class HomeHandler(PageHandler):
     """What this server is, and how to connect each known client to it."""
 
     event = "home"
+    is_audited = False
 
     async def get(self) -> None:
         url = self.services.resources[0].build_url(self.issuer) if self.services.resources else self.issuer
@@ -37,6 +38,7 @@ class NotFoundHandler(PageHandler):
     """Any other address."""
 
     event = "notfound"
+    is_audited = False
 
     def check_request(self) -> None:
         raise HTTPError(404)
@@ -46,6 +48,7 @@ class StaticHandler(PageHandler):
     """The stylesheet and the pictures: the files of one folder, and nothing else by whatever name."""
 
     event = "static"
+    is_audited = False
 
     def initialize(self, services: Services, folder: Path) -> None:  # type: ignore[override]
         super().initialize(services)

@@ -15,6 +15,7 @@ class MetadataHandler(BaseHandler):
     """A public document. Which one depends on nothing but the address."""
 
     event = "metadata"
+    is_audited = False
     is_cors_open = True
 
     def set_default_headers(self) -> None:

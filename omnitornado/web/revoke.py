@@ -10,7 +10,7 @@ class RevokeHandler(ClientAuthenticationHandler):
     event = "revoke"
 
     async def post(self) -> None:
-        reason = await revoke_token(
+        done = await revoke_token(
             self.parse_form(),
             self.authorization,
             self.services.clients,
@@ -18,5 +18,12 @@ class RevokeHandler(ClientAuthenticationHandler):
             issuer=self.issuer,
             now=self.now,
         )
-        self.log("revoke.succeeded", reason=reason)
+        grant = done.grant
+        self.log(
+            "revoke.succeeded",
+            reason=done.reason,
+            client=done.client_id,
+            user=None if grant is None else grant.username,
+            grant=None if grant is None else grant.public_id,
+        )
         self.clear_header("Content-Type")

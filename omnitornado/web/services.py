@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from tornado.httputil import HTTPServerRequest
 from tornado.template import Loader
 
+from omnitornado.audit import AuditLog
 from omnitornado.net import Network, find_client_scheme
 from omnitornado.net.fetched import Fetch
 from omnitornado.oauth.authorize import AuthorizationRules
@@ -58,6 +59,7 @@ class Services:
     templates: Loader
     fetch: Fetch
     """Asks another host, guarded."""
+    audit: AuditLog | None = None
     can_register: bool = True
     registrations: RateLimit = field(default_factory=lambda: RateLimit(60))
     allowed_origins: frozenset[str] = frozenset()

@@ -1,0 +1,154 @@
+"""What stands in the audit log after requests, and what never does."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omnitornado.config import ConfigError
+
+from .conftest import StartSite
+from .site import SECRET, Site
+
+
+async def start(start_site: StartSite, folder: Path) -> tuple[Site, Path]:
+    path = folder / "audit.jsonl"
+    return await start_site(settings={"audit": {"path": str(path)}}), path
+
+
+def stop(site: Site, path: Path) -> list[dict[str, Any]]:
+    """The lines, once the server has written all of them."""
+    audit = site.services.audit
+    assert audit is not None
+    audit.close()
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def pick(lines: list[dict[str, Any]], event: str) -> list[dict[str, Any]]:
+    return [line for line in lines if line["event"] == event]
+
+
+@pytest.mark.gen_test
+async def test_a_sign_in_leaves_who_which_client_from_where_and_the_grant(
+    start_site: StartSite, tmp_path: Path
+) -> None:
+    """Our choice."""
+    site, path = await start(start_site, tmp_path)
+    tokens = await site.obtain_tokens()
+    refreshed = await site.post_token(
+        {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+    )
+    assert refreshed.code == 200
+    await site.post_token({"token": tokens["access_token"]}, path="/revoke")
+    lines = stop(site, path)
+
+    (signed_in,) = pick(lines, "login.succeeded")
+    assert (signed_in["user"], signed_in["address"], signed_in["outcome"]) == ("ada", "127.0.0.1", "done")
+    (approved,) = pick(lines, "authorize.approved")
+    assert (approved["user"], approved["client"], approved["scope"]) == ("ada", "preset", ["mcp"])
+    first, second = pick(lines, "token.issued")
+    assert (first["reason"], second["reason"]) == ("code_redeemed", "refresh_rotated")
+    assert first["grant"] == second["grant"]
+    (revoked,) = pick(lines, "revoke.succeeded")
+    assert (revoked["client"], revoked["user"], revoked["grant"]) == ("preset", "ada", first["grant"])
+    assert all(line["request"] for line in lines[1:])
+
+
+@pytest.mark.gen_test
+async def test_a_refusal_names_whom_it_concerns_as_far_as_that_is_known(
+    start_site: StartSite, tmp_path: Path
+) -> None:
+    """Our choice."""
+    site, path = await start(start_site, tmp_path)
+    code = await site.obtain_code()
+    await site.redeem(code, client_secret="wrong")
+    await site.redeem(code, code_verifier="w" * 43)
+    tokens = json.loads((await site.redeem(code)).body)
+    await site.redeem(code)
+    await site.call_stateless(tokens["access_token"], "tools/list")
+    await site.call_stateless("unknown", "tools/list")
+    lines = stop(site, path)
+
+    refused = [(r["reason"], r.get("client"), r.get("user")) for r in pick(lines, "token.refused")]
+    assert refused == [
+        ("client_secret_wrong", "preset", None),
+        ("pkce_mismatch", "preset", "ada"),
+        ("code_replayed", "preset", "ada"),
+    ]
+    assert {r["reason"] for r in pick(lines, "mcp.refused")} == {"token_unknown"}
+    assert {r["outcome"] for r in pick(lines, "mcp.refused")} == {"refused"}
+
+
+@pytest.mark.gen_test
+async def test_a_wrong_password_is_there_without_what_was_typed(
+    start_site: StartSite, tmp_path: Path
+) -> None:
+    """Our choice: people type their password into the wrong field."""
+    site, path = await start(start_site, tmp_path)
+    browser = site.open_browser()
+    for username, password in (("ada", "hunter2-wrong"), ("hunter2-in-the-wrong-field", "x")):
+        await browser.sign_in(username, password)
+    lines = stop(site, path)
+    assert [line.get("user") for line in pick(lines, "login.refused")] == ["ada", None]
+    assert "hunter2" not in path.read_text()
+
+
+@pytest.mark.gen_test
+async def test_no_secret_is_in_it(start_site: StartSite, tmp_path: Path) -> None:
+    """Our choice: codes, tokens, secrets and passwords, in whatever spelling they came."""
+    site, path = await start(start_site, tmp_path)
+    code = await site.obtain_code()
+    tokens = json.loads((await site.redeem(code)).body)
+    basic = base64.b64encode(f"preset:{SECRET}x".encode()).decode()
+    await site.open_browser().request(
+        "POST", "/token", body="grant_type=x", headers={"Authorization": f"Basic {basic}"}
+    )
+    await site.post_token(
+        {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"][:-3] + "xxx"}
+    )
+    await site.post_token({"token": tokens["refresh_token"]}, path="/revoke")
+    stop(site, path)
+    written = path.read_text()
+    for secret in (code, tokens["access_token"], tokens["refresh_token"], SECRET, basic, '"password"'):
+        assert secret not in written
+
+
+@pytest.mark.gen_test
+async def test_public_documents_and_pages_leave_no_line(start_site: StartSite, tmp_path: Path) -> None:
+    """Our choice: what a scanner asks for fills nothing."""
+    site, path = await start(start_site, tmp_path)
+    for place in (
+        "/",
+        "/nothing",
+        "/.well-known/oauth-authorization-server",
+        "/healthz",
+        "/omnitornado/x.css",
+    ):
+        await site.fetch(place)
+    assert [line["event"] for line in stop(site, path)] == ["server.started"]
+
+
+@pytest.mark.gen_test
+async def test_an_error_page_shows_the_reference_that_stands_in_the_log(
+    start_site: StartSite, tmp_path: Path
+) -> None:
+    """Our choice."""
+    site, path = await start(start_site, tmp_path)
+    page = await site.fetch(site.build_authorize_url(client_id="nobody"))
+    lines = stop(site, path)
+    (refused,) = pick(lines, "authorize.refused")
+    assert refused["reason"] == "client_unknown"
+    assert refused["request"] in page.body.decode()
+
+
+@pytest.mark.gen_test
+async def test_a_file_that_cannot_be_written_is_a_configuration_error(
+    start_site: StartSite, tmp_path: Path
+) -> None:
+    """Our choice: a record that was asked for and can't be kept must be known at once."""
+    path = tmp_path / "audit.jsonl"
+    path.mkdir()
+    with pytest.raises(ConfigError, match="audit"):
+        await start_site(settings={"audit": {"path": str(path)}})
