@@ -30,15 +30,25 @@ class SkillWatch:
             self._task = None
 
 
-def open_skills(config: Config, mcp: MCPServer) -> SkillWatch:
+def open_skills(config: Config, mcp: object) -> SkillWatch:
     """Load the folder `[mcp] skills`, if there is one, and have the server serve it. Blocks.
 
+    Args:
+        config: the configuration.
+        mcp: what stands behind `[mcp] app`: an `MCPServer`, where there are skills.
+
     Raises:
-        ConfigError: a skill is broken, with its file and what is wrong with it.
+        ConfigError: a skill is broken, with its file and what is wrong with it; or `mcp` is of another kind,
+            which answers every request by itself.
     """
     path = config.mcp.skills
     if path is None:
         return SkillWatch(None, config.mcp.skills_interval)
+    if not isinstance(mcp, MCPServer):
+        reason = (
+            f"needs an app that is an omnitornado.MCPServer, or none: {config.mcp.app} is of another kind"
+        )
+        raise build_key_error(config, "mcp", "skills", reason)
     scopes = frozenset(config.mcp.skills_scopes) or mcp.find_reading_scopes()
     folder = SkillFolder(path, scopes=scopes)
     try:

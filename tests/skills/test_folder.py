@@ -166,6 +166,15 @@ def test_a_start_that_fails_names_file_line_key_and_skill(tmp_path: Path) -> Non
     assert str(refused.value) == (f"{tmp_path / 'my.toml'}:4: [mcp] skills: {tmp_path / 'skills'}: {reason}")
 
 
+def test_an_app_that_answers_by_itself_has_no_skills_beside_it(tmp_path: Path) -> None:
+    """Our choice: an object of another package is served as it is, so nothing could be put beside it."""
+    write_skill(tmp_path, "a")
+    with pytest.raises(
+        ConfigError, match=r"\[mcp\] skills: needs an app that is an omnitornado\.MCPServer, or"
+    ):
+        open_skills(build(tmp_path, skills=".", app="tools:other"), object())
+
+
 def test_without_the_extra_the_error_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
