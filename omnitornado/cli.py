@@ -26,6 +26,9 @@ commands:
   CONFIG.toml           serve until SIGINT or SIGTERM
   init [PATH]           write a fresh commented configuration (config.toml), never over an existing file
   hash-password         print a bcrypt hash for password_hash; asks twice, or reads one line from a pipe
+  store check PATH      read the files of a store, without changing them, and say how they are
+  store repair PATH     write what can be read of a damaged store to a new place
+  store export PATH     print every record as a line of JSON, secrets left out
 """
 
 
@@ -44,7 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     from omnitornado.config import ConfigError
 
     arguments = list(sys.argv[1:] if argv is None else argv)
-    commands: dict[str, Callable[[list[str]], int]] = {"hash-password": _hash_password, "init": _init}
+    commands: dict[str, Callable[[list[str]], int]] = {
+        "hash-password": _hash_password,
+        "init": _init,
+        "store": _store,
+    }
     try:
         if arguments and arguments[0] in commands:
             return commands[arguments[0]](arguments[1:])
@@ -124,6 +131,31 @@ def _init(arguments: list[str]) -> int:
     print(f"Password: {fresh.password}   (shown this once; the file holds only its hash)")
     print(f"Start: {PROGRAM} {shlex.quote(str(fresh.path))}")
     return 0
+
+
+def _store(arguments: list[str]) -> int:
+    """`store check PATH`, `store repair PATH [NEW]`, `store export PATH`"""
+    parser = _Parser(prog=f"{PROGRAM} store", description="For the files of a store that no server is using.")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="check|repair|export")
+    for name, text in (
+        ("check", "say how much there is, or the first damage; exit code 1 where there is any"),
+        ("repair", "write what can be read of a damaged store to a new place, and change nothing"),
+        ("export", "print every record as a line of JSON, secrets left out"),
+    ):
+        action = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
+        action.add_argument("path", type=Path, metavar="PATH", help="the store's file, as in [store] path")
+        if name == "repair":
+            action.add_argument("new", type=Path, nargs="?", metavar="NEW", help="default: PATH.repaired")
+    options = parser.parse_args(arguments)
+    from omnitornado import store_cli
+    from omnitornado.store.errors import StoreError
+
+    try:
+        if options.action == "repair":
+            return store_cli.repair(options.path, options.new)
+        return store_cli.check(options.path) if options.action == "check" else store_cli.export(options.path)
+    except StoreError as error:
+        raise Refusal(str(error)) from None
 
 
 def _hash_password(arguments: list[str]) -> int:

@@ -7,10 +7,12 @@ the snapshot is written.
 
 import asyncio
 import logging
+import shlex
 import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from omnitornado.net.fetched import Fetch
 from omnitornado.net.guarded_fetch import GuardedFetch
 from omnitornado.oauth.login import ValidateUser
 from omnitornado.oauth.people import Person
+from omnitornado.progress import ProgressBar
 from omnitornado.serving.accounts import (
     build_client_table,
     build_oauth_client,
@@ -40,7 +43,8 @@ from omnitornado.serving.sockets import bind, build_ssl
 from omnitornado.skills.start import open_skills
 from omnitornado.speed.choice import find_loop_factory, open_server
 from omnitornado.store.embedded import EmbeddedStore
-from omnitornado.store.errors import StoreError
+from omnitornado.store.errors import StoreDamaged, StoreError
+from omnitornado.store.reading import OnProgress
 from omnitornado.web.identity import Identity
 from omnitornado.web.services import ScopeTool
 from omnitornado.web.site import Site
@@ -122,6 +126,7 @@ class Server:
         self._fetch = fetch or GuardedFetch(trusted_hosts=config.outbound.trusted_hosts).fetch
         self._clock = clock
         self._skills = open_skills(config, mcp)
+        self._on_progress: OnProgress | None = None
 
     # The process
 
@@ -135,6 +140,10 @@ class Server:
         try:
             with asyncio.Runner(loop_factory=find_loop_factory(self.config.server.speed)) as runner:
                 return runner.run(self._run(on_ready or print_banner))
+        except StoreDamaged as damage:
+            path = shlex.quote(str(self.config.store.path))
+            print(f"{damage} (see: python -m omnitornado store check {path})", file=sys.stderr)
+            return 2
         except (ConfigError, StoreError) as error:
             print(error, file=sys.stderr)
             return 2
@@ -144,7 +153,9 @@ class Server:
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        ready = await self.start()
+        with closing(ProgressBar("Loading the state", sys.stderr)) as bar:
+            self._on_progress = bar
+            ready = await self.start()
         settle_collector()
         on_ready(ready)
         await stop.wait()
@@ -160,6 +171,7 @@ class Server:
             snapshot_interval=config.store.snapshot_interval,
             max_unused_clients=config.registration.max_unused,
             clock=self._clock,
+            on_progress=self._on_progress,
         )
         try:
             self._audit = open_audit(config, self._clock)

@@ -10,7 +10,7 @@ TOP = Path(__file__).resolve().parents[1]
 PACKAGE = TOP / "omnitornado"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-LEAVES = frozenset({"audit", "base64url", "config", "net", "log", "passwords"})
+LEAVES = frozenset({"audit", "base64url", "config", "net", "log", "passwords", "progress"})
 ALLOWED: dict[str, frozenset[str]] = {
     "audit": frozenset({"log"}),
     "base64url": frozenset(),
@@ -18,6 +18,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "net": frozenset(),
     "log": frozenset(),
     "passwords": frozenset(),
+    "progress": frozenset(),
     "speed": frozenset(),
     "store": LEAVES,
     "oauth": LEAVES | {"store"},
@@ -27,7 +28,8 @@ ALLOWED: dict[str, frozenset[str]] = {
     "app": LEAVES | {"web", "oauth", "mcp", "store"},
     "serving": LEAVES | {"app", "web", "oauth", "mcp", "store"},
     "server": LEAVES | {"serving", "app", "web", "oauth", "mcp", "store", "speed", "skills"},
-    "cli": LEAVES | {"server", "serving", "skills", "app", "web", "oauth", "mcp", "store", ""},
+    "store_cli": LEAVES | {"store"},
+    "cli": LEAVES | {"store_cli", "server", "serving", "skills", "app", "web", "oauth", "mcp", "store", ""},
     "__main__": frozenset({"cli"}),
     "": frozenset({"app", "config", "mcp", "server"}),
 }

@@ -42,8 +42,9 @@ from omnitornado.store.engine import Engine, StoreStats
 from omnitornado.store.files import Files
 from omnitornado.store.journal import Durability
 from omnitornado.store.limits import Limits
-from omnitornado.store.memory import Changes
+from omnitornado.store.memory import Changes, State
 from omnitornado.store.opening import Options, open_engine
+from omnitornado.store.reading import OnProgress
 from omnitornado.store.records import (
     AccessToken,
     AuthorizationCode,
@@ -86,18 +87,21 @@ class EmbeddedStore:
         max_unused_clients: int = 1000,
         limits: Limits | None = None,
         files: Files | None = None,
+        on_progress: OnProgress | None = None,
     ) -> "EmbeddedStore":
         """Load what `path` (the snapshot; the journal and the lock lie beside it) holds. None: memory alone.
 
         Blocks. In seconds: `snapshot_interval`; `retry_interval`, between two attempts at a recovery, at
-        least; `stall_limit`, how long a flush may take before it counts as failed. Raises: StoreLocked,
-        StoreDamaged, StoreError (nothing there was changed but what a killed process left half written).
+        least; `stall_limit`, how long a flush may take before it counts as failed. `on_progress` is told how
+        many bytes of how many have been loaded. Raises: StoreLocked,
+        StoreDamaged, StoreNewer, StoreError; where loading refuses, nothing was changed.
         """
         options = Options(
             durability=durability,
             snapshot_interval=snapshot_interval,
             retry_interval=retry_interval,
             stall_limit=stall_limit,
+            on_progress=on_progress,
         )
         engine = open_engine(path, options, clock, Files() if files is None else files)
         caps = msgspec.structs.replace(limits or Limits(), unused_clients=max_unused_clients)
@@ -121,6 +125,11 @@ class EmbeddedStore:
 
     def stats(self) -> StoreStats:
         return self._engine.find_stats()
+
+    @property
+    def state(self) -> State:
+        """What is kept, without waiting and without a promise: to look at, and to fill before `start`."""
+        return self._state
 
     @property
     def outage(self) -> str | None:

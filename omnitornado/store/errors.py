@@ -6,10 +6,16 @@ from pathlib import Path
 class StoreError(Exception):
     """The store can't be opened or used as it stands; `str()` is one line for the operator."""
 
-    def __init__(self, file: Path, reason: str) -> None:
-        super().__init__(f"{file}: {reason}")
+    def __init__(
+        self, file: Path, reason: str, *, record: int | None = None, offset: int | None = None
+    ) -> None:
+        """`record` counts from 1; 0 is the file's header. `offset`: in bytes, where it starts in the file."""
+        place = "" if record is None else f"record {record} (at byte {offset}): "
+        super().__init__(f"{file}: {place}{reason}")
         self.file = file
         self.reason = reason
+        self.record = record
+        self.offset = offset
 
 
 class StoreDamaged(StoreError):  # noqa: N818 - it reads as what happened
@@ -18,3 +24,7 @@ class StoreDamaged(StoreError):  # noqa: N818 - it reads as what happened
 
 class StoreLocked(StoreError):  # noqa: N818 - as above
     """Another process is using these files."""
+
+
+class StoreNewer(StoreError):  # noqa: N818 - as above
+    """A file that a newer version of this program has written; this one would lose what it does not know."""

@@ -1,6 +1,5 @@
-"""How bytes stand in the files: a header, then numbered frames, each with its checksums.
+"""How bytes stand in the files: a header (`header.py`), then numbered frames, each with its checksums.
 
-    header   magic (8 bytes), format version (u32), generation (u64), CRC32 of the three (u32)
     frame    mark (4 bytes), number (u32), length (u32), CRC32 of the payload (u32), CRC32 of the four (u32),
              payload
 
@@ -11,52 +10,34 @@ no name a client chose can look like a frame.
 import struct
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
-from omnitornado.store.errors import StoreDamaged
-
-FORMAT_VERSION = 1
-JOURNAL_MAGIC = b"OMNIJRNL"
-SNAPSHOT_MAGIC = b"OMNISNAP"
-
-_HEADER = struct.Struct(">8sIQ")
 _FRAME = struct.Struct(">4sIII")
 _CRC = struct.Struct(">I")
 _MARK = b"\xf5OTF"
 
-HEADER_SIZE = _HEADER.size + _CRC.size
 FRAME_SIZE = _FRAME.size + _CRC.size
+
+
+class Frame(NamedTuple):
+    """A sound frame. `offset` is where it starts in the file."""
+
+    number: int
+    offset: int
+    payload: bytes
+
+    @property
+    def end(self) -> int:
+        return self.offset + FRAME_SIZE + len(self.payload)
 
 
 class FrameError(Exception):
     """A frame that can't be read; `offset` is where it starts in the file."""
 
     def __init__(self, number: int, offset: int, reason: str) -> None:
-        super().__init__(f"record {number} (at byte {offset}): {reason}")
+        super().__init__(reason)
         self.number = number
         self.offset = offset
-
-
-def build_header(magic: bytes, generation: int) -> bytes:
-    head = _HEADER.pack(magic, FORMAT_VERSION, generation)
-    return head + _CRC.pack(zlib.crc32(head))
-
-
-def parse_header(data: bytes, magic: bytes, file: Path) -> int:
-    """The generation; `StoreDamaged` for anything but a header this version can read."""
-    if len(data) < HEADER_SIZE:
-        raise StoreDamaged(file, "record 0: the file ends before its header does")
-    found, version, generation = _HEADER.unpack_from(data)
-    if found != magic:
-        raise StoreDamaged(file, "record 0: not a file of this kind")
-    if _CRC.unpack_from(data, _HEADER.size)[0] != zlib.crc32(data[: _HEADER.size]):
-        raise StoreDamaged(file, "record 0: the header's checksum does not match")
-    if version > FORMAT_VERSION:
-        raise StoreDamaged(
-            file, f"record 0: written in format {version}, newer than the {FORMAT_VERSION} this version reads"
-        )
-    return int(generation)
 
 
 def build_frame(number: int, payload: bytes) -> bytes:
@@ -64,8 +45,8 @@ def build_frame(number: int, payload: bytes) -> bytes:
     return b"".join((head, _CRC.pack(zlib.crc32(head)), payload))
 
 
-def read_frames(file: BinaryIO, first_number: int = 1) -> Iterator[tuple[int, bytes]]:
-    """Each frame's number and payload up to the end of the file; `FrameError` at the first bad one."""
+def read_frames(file: BinaryIO, first_number: int = 1) -> Iterator[Frame]:
+    """Each frame up to the end of the file; `FrameError` at the first bad one."""
     offset, number = file.tell(), first_number
     while head := file.read(FRAME_SIZE):
         length, checksum = _parse_frame_head(head, number, offset)
@@ -74,8 +55,9 @@ def read_frames(file: BinaryIO, first_number: int = 1) -> Iterator[tuple[int, by
             raise FrameError(number, offset, "the file ends within it")
         if zlib.crc32(payload) != checksum:
             raise FrameError(number, offset, "its checksum does not match")
-        yield number, payload
-        offset += FRAME_SIZE + length
+        frame = Frame(number, offset, payload)
+        yield frame
+        offset = frame.end
         number += 1
 
 
@@ -90,16 +72,17 @@ def _parse_frame_head(head: bytes, number: int, offset: int) -> tuple[int, int]:
     return length, checksum
 
 
-def has_whole_frame(data: bytes) -> bool:
-    """Whether a sound frame stands anywhere in `data`."""
-    at = data.find(_MARK)
+def find_frame(data: bytes, start: int = 0) -> Frame | None:
+    """The first sound frame in `data` from `start` on, whatever its number."""
+    at = data.find(_MARK, start)
     while at >= 0:
-        head, start = data[at : at + FRAME_SIZE], at + FRAME_SIZE
+        head, body = data[at : at + FRAME_SIZE], at + FRAME_SIZE
         if len(head) == FRAME_SIZE and _CRC.unpack_from(head, _FRAME.size)[0] == zlib.crc32(
             head[: _FRAME.size]
         ):
-            _, _, length, checksum = _FRAME.unpack_from(head)
-            if len(data) - start >= length and zlib.crc32(data[start : start + length]) == checksum:
-                return True
+            _, number, length, checksum = _FRAME.unpack_from(head)
+            payload = data[body : body + length]
+            if len(payload) == length and zlib.crc32(payload) == checksum:
+                return Frame(number, at, payload)
         at = data.find(_MARK, at + 1)
-    return False
+    return None

@@ -26,7 +26,8 @@ from typing import Literal
 
 from omnitornado.store.codec import build_batch, build_entry
 from omnitornado.store.files import Files, Layout
-from omnitornado.store.framing import HEADER_SIZE, JOURNAL_MAGIC, build_frame, build_header
+from omnitornado.store.framing import build_frame
+from omnitornado.store.header import HEADER_SIZE, JOURNAL_MAGIC, build_header
 from omnitornado.store.memory import Changes
 from omnitornado.store.recovery import Recovered
 from omnitornado.store.transitions import StoreUnavailable

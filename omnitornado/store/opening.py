@@ -10,11 +10,12 @@ import msgspec
 from omnitornado.store.engine import Engine, Persistence
 from omnitornado.store.errors import StoreError
 from omnitornado.store.files import Files, Layout
-from omnitornado.store.framing import HEADER_SIZE
+from omnitornado.store.header import HEADER_SIZE
 from omnitornado.store.journal import Durability, Journal, create_journal
 from omnitornado.store.lock import StoreLock
 from omnitornado.store.memory import State
-from omnitornado.store.recovery import Recovered, load, rewrite_journal
+from omnitornado.store.reading import OnProgress
+from omnitornado.store.recovery import Recovered, load
 from omnitornado.store.snapshot import SnapshotWriter
 
 
@@ -25,6 +26,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_interval: float
     retry_interval: float
     stall_limit: float
+    on_progress: OnProgress | None
 
 
 def open_engine(path: Path | None, options: Options, clock: Callable[[], float], files: Files) -> Engine:
@@ -57,7 +59,7 @@ def _open_files(
 ) -> Persistence:
     lock = StoreLock(layout)
     resources.callback(lock.close)
-    position, fd = _load_files(layout, files, state, clock())
+    position, fd = _load_files(layout, files, state, clock(), options.on_progress)
     # A thread each: what one of them does happens in order, and neither waits for the other.
     flushing = resources.enter_context(ThreadPoolExecutor(1, "store-journal"))
     writing = resources.enter_context(ThreadPoolExecutor(1, "store-snapshot"))
@@ -77,12 +79,12 @@ def _open_files(
     return Persistence(journal, snapshots, lock)
 
 
-def _load_files(layout: Layout, files: Files, state: State, now: float) -> tuple[Recovered, int]:
+def _load_files(
+    layout: Layout, files: Files, state: State, now: float, on_progress: OnProgress | None
+) -> tuple[Recovered, int]:
     """Where the journal stands, and its descriptor."""
     try:
-        recovered = load(layout, files, state, now)
-        if recovered.suspect is not None:
-            rewrite_journal(layout, files, *recovered.suspect)
+        recovered = load(layout, files, state, now, on_progress)
         if recovered.generation:
             journal = layout.build_journal(recovered.generation)
             return recovered, files.open_append(journal, recovered.size)

@@ -26,7 +26,8 @@ from typing import ParamSpec, TypeVar
 
 from omnitornado.store.codec import build_end, build_piece
 from omnitornado.store.files import Files, Layout
-from omnitornado.store.framing import SNAPSHOT_MAGIC, build_frame, build_header
+from omnitornado.store.framing import build_frame
+from omnitornado.store.header import SNAPSHOT_MAGIC, build_header
 from omnitornado.store.journal import Journal
 from omnitornado.store.lock import StoreLock
 from omnitornado.store.memory import State

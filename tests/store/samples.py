@@ -1,5 +1,6 @@
 """Records to fill a store with, a clock to set, and files that fail, stop or are watched on demand."""
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -169,10 +170,41 @@ class QuickFiles(Files):
         pass
 
 
-class FaultyFiles(Files):
+class WatchedFiles(QuickFiles):
+    """Calls `before` ahead of every change to a file, as if that was the moment the process is killed. Who
+    holds `turn` sees no change half made."""
+
+    def __init__(self) -> None:
+        self.before: Callable[[], None] = lambda: None
+        self.turn = threading.RLock()
+
+    def create(self, path: Path) -> int:
+        with self.turn:
+            self.before()
+            return super().create(path)
+
+    def write(self, fd: int, data: bytes) -> None:
+        with self.turn:
+            self.before()
+            super().write(fd, data)
+
+    def replace(self, source: Path, target: Path) -> None:
+        with self.turn:
+            self.before()
+            super().replace(source, target)
+            self.before()
+
+    def remove(self, path: Path) -> None:
+        with self.turn:
+            self.before()
+            super().remove(path)
+
+
+class FaultyFiles(WatchedFiles):
     """Fails the operations named in `failing`, and holds every fsync while `gate` is closed."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.failing: set[str] = set()
         self.error = errno.ENOSPC
         self.gate = threading.Event()
@@ -205,37 +237,10 @@ class FaultyFiles(Files):
         super().replace(source, target)
 
 
-class WatchedFiles(QuickFiles):
-    """Calls `before` ahead of every change to a file, as if that was the moment the process is killed. Who
-    holds `turn` sees no change half made."""
-
-    def __init__(self) -> None:
-        self.before: Callable[[], None] = lambda: None
-        self.turn = threading.RLock()
-
-    def create(self, path: Path) -> int:
-        with self.turn:
-            self.before()
-            return super().create(path)
-
-    def write(self, fd: int, data: bytes) -> None:
-        with self.turn:
-            self.before()
-            super().write(fd, data)
-
-    def replace(self, source: Path, target: Path) -> None:
-        with self.turn:
-            self.before()
-            super().replace(source, target)
-            self.before()
-
-    def remove(self, path: Path) -> None:
-        with self.turn:
-            self.before()
-            super().remove(path)
-
-
-def copy_files(path: Path, to: Path) -> Path:
-    """The store at `path` as a process killed right now would leave it; gives the copy's path."""
-    shutil.copytree(path.parent, to)
+def copy_files(path: Path, to: Path, files: WatchedFiles | None = None) -> Path:
+    """The store at `path` as a process killed right now would leave it; gives the copy's path. `files`: those
+    of a store that may be changing them at this moment.
+    """
+    with files.turn if files is not None else contextlib.nullcontext():
+        shutil.copytree(path.parent, to)
     return to / path.name

@@ -20,6 +20,7 @@ from .samples import (
     START,
     Clock,
     FaultyFiles,
+    WatchedFiles,
     build_access,
     build_code,
     build_grant,
@@ -112,10 +113,10 @@ def test_what_was_promised_is_there_the_moment_changes_are_taken_again(
             files.failing = {"fsync"}
             with pytest.raises(StoreUnavailable):
                 await register(store, "lost")
-            copy_files(path, tmp_path / "killed in it")
+            copy_files(path, tmp_path / "killed in it", files)
             files.failing = set()
             await _until_well(store)
-            copy_files(path, tmp_path / "killed after it")
+            copy_files(path, tmp_path / "killed after it", files)
             assert not names & {file.name for file in (tmp_path / "killed after it").iterdir()}
 
     asyncio.run(scenario())
@@ -228,7 +229,7 @@ def test_what_was_answered_without_waiting_is_not_taken_back(tmp_path: Path, war
             assert await use("in it") is UseOutcome.FIRST
             files.failing = set()
             await _until_well(store)
-            copy_files(path, tmp_path / "killed")
+            copy_files(path, tmp_path / "killed", files)
             for value in ("before it", "in it"):
                 assert await use(value) is UseOutcome.REPLAYED
         assert len(load(tmp_path / "killed" / "state")["used"]) >= 1
@@ -244,7 +245,8 @@ def test_a_folder_that_is_moved_away_is_noticed_and_found_again(tmp_path: Path, 
     path, away = tmp_path / "live" / "state", tmp_path / "away"
 
     async def scenario() -> None:
-        async with opened(path, **QUICK) as store:
+        files = WatchedFiles()
+        async with opened(path, files=files, **QUICK) as store:
             await _make_grant(store, "a")
             path.parent.rename(away)
             with pytest.raises(StoreUnavailable):
@@ -255,7 +257,7 @@ def test_a_folder_that_is_moved_away_is_noticed_and_found_again(tmp_path: Path, 
             away.rename(path.parent)
             await _until_well(store)
             await register(store, "after")
-            copy_files(path, tmp_path / "killed")
+            copy_files(path, tmp_path / "killed", files)
 
     asyncio.run(scenario())
     found = load(tmp_path / "killed" / "state")
@@ -271,7 +273,8 @@ def test_a_folder_that_was_deleted_is_filled_again_once_it_is_there(
     path = tmp_path / "live" / "state"
 
     async def scenario() -> None:
-        async with opened(path, **QUICK) as store:
+        files = WatchedFiles()
+        async with opened(path, files=files, **QUICK) as store:
             await _make_grant(store, "a")
             expected = dump(store)
             shutil.rmtree(path.parent)
@@ -280,7 +283,7 @@ def test_a_folder_that_was_deleted_is_filled_again_once_it_is_there(
             path.parent.mkdir()
             await _until_well(store)
             assert path.with_name("state.lock").exists()
-            copy_files(path, tmp_path / "killed")
+            copy_files(path, tmp_path / "killed", files)
             assert load(tmp_path / "killed" / "state") == expected
 
     asyncio.run(scenario())
@@ -294,13 +297,14 @@ def test_a_journal_that_was_deleted_is_noticed_before_anything_is_promised(
     path = tmp_path / "live" / "state"
 
     async def scenario() -> None:
-        async with opened(path, **QUICK) as store:
+        files = WatchedFiles()
+        async with opened(path, files=files, **QUICK) as store:
             await register(store, "before")
             next(path.parent.glob("*.journal.*")).unlink()
             with pytest.raises(StoreUnavailable):
                 await register(store, "lost")
             await _until_well(store)
-            copy_files(path, tmp_path / "killed")
+            copy_files(path, tmp_path / "killed", files)
 
     asyncio.run(scenario())
     assert set(load(tmp_path / "killed" / "state")["client"]) == {"before"}
@@ -312,7 +316,8 @@ def test_an_idle_store_notices_by_itself_that_its_files_are_gone(tmp_path: Path,
     path = tmp_path / "live" / "state"
 
     async def scenario() -> None:
-        async with opened(path, **QUICK) as store:
+        files = WatchedFiles()
+        async with opened(path, files=files, **QUICK) as store:
             await register(store, "before")
             path.parent.rename(tmp_path / "away")
             await store._engine.journal.probe()  # type: ignore[union-attr]
@@ -346,7 +351,8 @@ def test_a_place_that_another_process_has_taken_meanwhile_is_left_to_it(
     path = tmp_path / "live" / "state"
 
     async def scenario() -> None:
-        async with opened(path, **QUICK) as store:
+        files = WatchedFiles()
+        async with opened(path, files=files, **QUICK) as store:
             await register(store, "before")
             shutil.rmtree(path.parent)
             with pytest.raises(StoreUnavailable):
@@ -383,7 +389,7 @@ def test_a_disk_that_does_not_answer_keeps_nobody_waiting(tmp_path: Path, warnin
             files.gate.set()
             await _until_well(store)
             await register(store, "after")
-            copy_files(path, tmp_path / "killed")
+            copy_files(path, tmp_path / "killed", files)
 
     asyncio.run(scenario())
     assert set(load(tmp_path / "killed" / "state")["client"]) == {"before", "after"}

@@ -9,6 +9,7 @@ import pytest
 
 from omnitornado.store.embedded import EmbeddedStore
 from omnitornado.store.errors import StoreDamaged
+from omnitornado.store.header import HEADER_SIZE
 from omnitornado.store.transitions import StoreUnavailable
 
 from .disk import dump, load, opened, register
@@ -79,7 +80,7 @@ def test_a_clean_stop_leaves_one_snapshot_and_an_empty_journal(tmp_path: Path) -
             await register(store, "a")
 
     asyncio.run(scenario())
-    assert [file.stat().st_size for file in tmp_path.glob("*.journal.*")] == [24]
+    assert [file.stat().st_size for file in tmp_path.glob("*.journal.*")] == [HEADER_SIZE]
     assert set(load(path)["client"]) == {"a"}
 
 
@@ -345,7 +346,7 @@ def test_after_a_crash_the_journals_become_a_snapshot_at_once(tmp_path: Path) ->
             copy_files(tmp_path / "live" / "state", tmp_path / "killed")
         async with opened(copy, files=NotingFiles(), snapshot_interval=3600.0) as store:
             await asyncio.to_thread(written.wait, 5)
-            assert store.stats().journal_bytes == 24
+            assert store.stats().journal_bytes == HEADER_SIZE
         assert set(load(copy)["client"]) == {"a", "b"}
 
     asyncio.run(scenario())
