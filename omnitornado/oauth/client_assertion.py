@@ -3,7 +3,7 @@ itself by a token that it signed.
 
 `aud` is this server alone, or the assertion could be passed on: as its issuer, which RFC 7523's revision
 demands and an assertion that says it follows it (`typ` client-authentication+jwt) is held to. Others may name
-the token endpoint, as RFC 7523 §3 has it: clients that are in use do.
+the token endpoint, as RFC 7523 §3 has it, or the endpoint they go to: clients that are in use do.
 """
 
 from collections.abc import Mapping
@@ -24,6 +24,8 @@ from omnitornado.store.transitions import UseOutcome
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 STRICT_TYPE: Final = "client-authentication+jwt"
+AUDIENCE_PATHS: Final = ("/token", "/revoke")
+"""Where clients authenticate. An assertion is good once: it matters little which of these it names."""
 LEEWAY: Final = 30.0
 """Seconds for clocks that differ."""
 MAX_LIFETIME: Final = 3600.0
@@ -70,7 +72,7 @@ def check_audience(token: Token, issuer: str) -> None:
     # A final slash is what some URL types add to the issuer they read.
     accepted = {issuer, issuer + "/"}
     if token.typ != STRICT_TYPE:
-        accepted.add(f"{issuer}/token")
+        accepted |= {issuer + path for path in AUDIENCE_PATHS}
     if not isinstance(audience, str) or audience not in accepted:
         _refuse("aud of a client assertion must be this server's issuer alone", "client_assertion_audience")
 

@@ -6,7 +6,15 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 
 SECRET_MEMBERS = frozenset(
-    {"access_token", "refresh_token", "client_secret", "code", "code_verifier", "password"}
+    {
+        "access_token",
+        "client_secret",
+        "code",
+        "code_verifier",
+        "password",
+        "refresh_token",
+        "registration_access_token",
+    }
 )
 TOKEN = re.compile(r"omt_(?:at|rt|ac|cs)_[A-Za-z0-9_-]{8,}")
 """The shape of every secret this server makes, seen by the test or not."""

@@ -110,14 +110,23 @@ class Person:
 
     def approve(self, url: str) -> str:
         """Do whatever an authorization URL asks for, and say yes; gives the client's callback address."""
-        page = self.open(url)
-        if page.has_input("password"):
-            page = self.sign_in(page)
+        page = self._arrive(url)
         if page.has_button("approve"):
             self.approvals += 1
             page = self.press(page, "approve")
         assert self._is_elsewhere(page.url), f"{page.status} {page.text}"
         return page.url
+
+    def deny(self, url: str) -> str:
+        """Say no to what an authorization URL asks for; gives the client's callback address."""
+        page = self.press(self._arrive(url), "deny")
+        assert self._is_elsewhere(page.url), f"{page.status} {page.text}"
+        return page.url
+
+    def _arrive(self, url: str) -> Page:
+        """Follow a link, and sign in if that is asked for."""
+        page = self.open(url)
+        return self.sign_in(page) if page.has_input("password") else page
 
     def _send(self, request: httpx.Request) -> Page:
         for _ in range(MAX_REDIRECTS):

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from .typescript_application import find_node
+from .node import find_node
 
 SUITE = Path(__file__).parent.parent / "conformance" / "node_modules" / ".bin" / "conformance"
 PATIENCE = 120.0

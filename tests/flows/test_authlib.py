@@ -1,4 +1,4 @@
-"""Authlib's OAuth 2.0 client, as the preset confidential client."""
+"""Authlib's OAuth 2.0 client, as the preset client with a secret, and as clients without one."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +8,8 @@ import pytest
 from authlib.common.security import generate_token
 from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.httpx_client import OAuth2Client
+from authlib.oauth2.rfc7523 import PrivateKeyJWT
+from joserfc.jwk import ECKey
 
 from .conftest import PRESET_SECRET, Serve
 from .ledger import Ledger
@@ -18,25 +20,47 @@ from .raw import EVENTS, find_query
 CALLBACK = "http://127.0.0.1:45454/callback"
 """Registered without a port: on loopback any matches (RFC 8252 §7.3)."""
 METHODS = ["client_secret_basic", "client_secret_post"]
+WITHOUT_SECRET = ["none", "private_key_jwt"]
 
 
 class AuthlibApplication:
-    """An application that uses Authlib, and knows the server's addresses from its metadata."""
+    """An application that uses Authlib, and knows the server's addresses from its metadata.
+
+    With a secret it is the preset client. Without one it registers itself, which Authlib has nothing for.
+    """
 
     def __init__(self, server: ServerProcess, ledger: Ledger, method: str) -> None:
         self.ledger = ledger
         self.mcp_url = server.mcp_url
+        self.metadata = httpx.get(f"{server.issuer}/.well-known/oauth-authorization-server").json()
+        client_id, secret = ("preset", PRESET_SECRET) if method in METHODS else self._register(method)
         self.oauth: Any = OAuth2Client(
-            client_id="preset",
-            client_secret=PRESET_SECRET,
+            client_id=client_id,
+            client_secret=secret,
             token_endpoint_auth_method=method,
             revocation_endpoint_auth_method=method,
             redirect_uri=CALLBACK,
             scope="mcp",
             code_challenge_method="S256",
         )
-        self.metadata = httpx.get(f"{server.issuer}/.well-known/oauth-authorization-server").json()
+        self.oauth.register_client_auth_method(PrivateKeyJWT(alg="ES256"))
         self.oauth.metadata["token_endpoint"] = self.metadata["token_endpoint"]
+
+    def _register(self, method: str) -> tuple[str, Any]:
+        """A client id, and what Authlib proves itself with: for `private_key_jwt` the private key."""
+        document: dict[str, Any] = {
+            "client_name": "Authlib app",
+            "redirect_uris": [CALLBACK],
+            "grant_types": ["authorization_code", "refresh_token"],
+            "token_endpoint_auth_method": method,
+        }
+        key = ECKey.generate_key("P-256") if method == "private_key_jwt" else None
+        if key is not None:
+            document["jwks"] = {"keys": [key.as_dict(private=False)]}
+        response = httpx.post(self.metadata["registration_endpoint"], json=document)
+        assert response.status_code == 201, response.text
+        self.ledger.note_members(response.json())
+        return response.json()["client_id"], key
 
     def authorize(self, person: Person) -> dict[str, Any]:
         """Through the browser to tokens."""
@@ -96,17 +120,18 @@ class AuthlibApplication:
         return dict(token)
 
 
-@pytest.fixture(params=METHODS)
-def application(
-    server: ServerProcess, ledger: Ledger, request: pytest.FixtureRequest
-) -> Iterator[AuthlibApplication]:
-    application = AuthlibApplication(server, ledger, request.param)
+@pytest.fixture
+def application(server: ServerProcess, ledger: Ledger, method: str) -> Iterator[AuthlibApplication]:
+    application = AuthlibApplication(server, ledger, method)
     yield application
     application.oauth.close()
 
 
+@pytest.mark.parametrize("method", METHODS + WITHOUT_SECRET)
 def test_code_refresh_and_revocation(application: AuthlibApplication, person: Person) -> None:
-    """Required by RFC 6749 §2.3.1, §4.1 and §6, RFC 7636, RFC 7009: Authlib sends the secret un-encoded."""
+    """Required by RFC 6749 §2.3.1, §4.1 and §6, RFC 7636, RFC 7009, RFC 7523 §2.2: Authlib sends the secret
+    un-encoded, and signs for the endpoint's address and not for the issuer.
+    """
     first = application.authorize(person)
     assert first["token_type"] == "Bearer"
     assert first["scope"] == "mcp"
@@ -118,12 +143,17 @@ def test_code_refresh_and_revocation(application: AuthlibApplication, person: Pe
     assert second["refresh_token"] != first["refresh_token"]
     assert application.call_add(3, 4).json()["result"]["structuredContent"] == 7
 
+    assert application.revoke(second["access_token"], "access_token") == 200
+    assert application.call_add(1, 1).status_code == 401
+    second = application.refresh(second["refresh_token"])
+    assert application.call_add(4, 5).json()["result"]["structuredContent"] == 9
     assert application.revoke(second["refresh_token"], "refresh_token") == 200
     assert application.call_add(1, 1).status_code == 401
     with pytest.raises(OAuthError, match="invalid_grant"):
         application.refresh(second["refresh_token"])
 
 
+@pytest.mark.parametrize("method", METHODS + WITHOUT_SECRET)
 def test_an_expired_token_is_refreshed_by_the_client_itself(
     application: AuthlibApplication, person: Person
 ) -> None:
@@ -135,6 +165,7 @@ def test_an_expired_token_is_refreshed_by_the_client_itself(
     assert second["access_token"] != first["access_token"]
 
 
+@pytest.mark.parametrize("method", METHODS)
 def test_the_second_authorization_asks_for_nothing(application: AuthlibApplication, person: Person) -> None:
     """Our choice: consent is remembered for a preset confidential client, whatever its loopback port."""
     application.authorize(person)

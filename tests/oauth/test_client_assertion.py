@@ -106,6 +106,7 @@ def test_a_client_proves_itself_by_what_it_signed(client_id: str) -> None:
         (None, [ISSUER]),
         (None, ISSUER + "/token"),
         ("JWT", ISSUER + "/token"),
+        ("JWT", ISSUER + "/revoke"),
         ("client-authentication+jwt", ISSUER),
         ("application/client-authentication+jwt", [ISSUER]),
     ],
@@ -136,6 +137,7 @@ def test_the_audience_is_this_server(typ: str | None, audience: object) -> None:
         (None, [ISSUER, ISSUER]),
         (None, {"0": ISSUER}),
         ("client-authentication+jwt", ISSUER + "/token"),
+        ("client-authentication+jwt", ISSUER + "/revoke"),
         ("Application/Client-Authentication+JWT", ISSUER + "/token"),
     ],
 )

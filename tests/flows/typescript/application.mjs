@@ -3,11 +3,11 @@
 //   node application.mjs PACKAGE MODE MCP_URL STATE.json
 //
 // PACKAGE is `sdk` (1.x) or `client` (2.x). MODE is `legacy`, `auto` or a revision to pin, for `client` alone.
-// Everything it keeps lies in STATE.json. A line is {"do": command, "on": connection, …}; the answer is {"result": …},
-// {"refused": …} for an error, or first {"authorize": url}, to be answered with {"callback": url}.
+// Everything it keeps lies in STATE.json. Lines are those of lines.mjs, with "on", the number of a connection; the question
+// is {"authorize": url}, the answer to it {"callback": url}.
 import { Account } from './account.mjs';
 import { Connection } from './connection.mjs';
-import { hear, say } from './lines.mjs';
+import { serve } from './lines.mjs';
 import { loadSdk } from './sdk.mjs';
 
 const [, , packageName, mode, mcpUrl, stateFile] = process.argv;
@@ -21,19 +21,6 @@ async function run({ do: command, on, ...args }) {
   return { ...connection.describe(), connection: connections.push(connection) - 1 };
 }
 
-function describe(error) {
-  const { message, code = null, data = null } = error;
-  return { name: error.constructor.name, message: String(message ?? error), code, data };
-}
-
-for (;;) {
-  const command = await hear();
-  if (command.do === 'exit') break;
-  const answer = await run(command).then(
-    (result) => ({ result: result ?? null }),
-    (error) => ({ refused: describe(error) }),
-  );
-  say(answer);
-}
+await serve(run);
 await Promise.all(connections.map((connection) => connection.close()));
 process.exit(0);
