@@ -142,6 +142,12 @@ def test_every_reason_and_event_of_the_log_is_documented() -> None:
     assert [code for code in [*reasons, *events] if f"| `{code}`" not in text] == []
 
 
+def test_the_documentation_names_the_schema_dialects() -> None:
+    """Required by MCP 2026-07-28 basic/index (JSON Schema Usage): each that is supported."""
+    text = read("docs/tools.md")
+    assert [name for name in ("2020-12", "2019-09", "draft-07", "-06", "-04") if name not in text] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(TOP).as_posix())
 def test_no_link_of_a_page_is_dead(page: Path) -> None:
     """Our choice: a relative link leads to a file, and its fragment to a heading there."""

@@ -1,4 +1,6 @@
-"""The manifest of requirements (requirements.toml) and the tests, held against each other."""
+"""The manifests of requirements (requirements.toml, and requirements-mcp.toml for MCP's pages) and the tests,
+held against each other.
+"""
 
 import ast
 import re
@@ -11,8 +13,10 @@ from typing import Any
 import pytest
 
 TESTS = Path(__file__).resolve().parent
-REQUIREMENTS: list[dict[str, Any]] = tomllib.loads((TESTS / "requirements.toml").read_text(encoding="utf-8"))[
-    "requirement"
+REQUIREMENTS: list[dict[str, Any]] = [
+    requirement
+    for path in sorted(TESTS.glob("requirements*.toml"))
+    for requirement in tomllib.loads(path.read_text(encoding="utf-8"))["requirement"]
 ]
 SOURCE = re.compile(
     r"(RFC \d+ (§|appendix )|OAuth 2\.1 §|OpenID Connect [A-Z][A-Za-z ]+ §|MCP \d{4}-\d\d-\d\d\b"
@@ -33,7 +37,7 @@ def list_tests(path: Path) -> frozenset[str]:
 @pytest.mark.parametrize("requirement", REQUIREMENTS, ids=lambda requirement: requirement["id"])
 def test_a_requirement_is_held_by_tests_or_says_why_not(requirement: dict[str, Any]) -> None:
     """Our choice: every line of the manifest leads to tests that exist, or names its gap."""
-    assert set(requirement) <= {"id", "source", "what", "tests", "gap"}
+    assert set(requirement) <= {"id", "level", "source", "what", "tests", "gap"}
     assert requirement["what"].endswith(".")
     assert SOURCE.match(requirement["source"])
     assert requirement.get("tests") or requirement.get("gap")

@@ -1,7 +1,7 @@
 """What tools, resources, prompts and completions have in common when an author declares them.
 
-Implements: MCP 2026-07-28 basic/index (Icons), server/tools (Tool Names). Our choice: what can be wrong about
-a declaration is said when the module is imported, with the function's name and place.
+Implements: MCP 2026-07-28 basic/index (Icons, `_meta`), server/tools (Tool Names). Our choice: what can be
+wrong about a declaration is said when the module is imported, with the function's name and place.
 """
 
 import inspect
@@ -11,9 +11,15 @@ from typing import Any, Literal
 
 import msgspec
 
+from omnitornado.mcp.jsonrpc import Json
 from omnitornado.mcp.schema import DeclarationError
 
 _NAME = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
+_META_KEY = re.compile(
+    r"(?:[A-Za-z](?:[A-Za-z0-9\-]*[A-Za-z0-9])?(?:\.[A-Za-z](?:[A-Za-z0-9\-]*[A-Za-z0-9])?)*/)?"
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9_.\-]*[A-Za-z0-9])?)?"
+)
+"""Labels with dots between them and a slash, and a name; either may be left out (basic/index, `_meta`)."""
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 """`scope-token` (RFC 6749 §3.3)."""
 
@@ -27,6 +33,10 @@ class Icon(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     sizes: tuple[str, ...] = ()
     """"48x48", or "any"."""
     theme: Literal["light", "dark"] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.src.startswith(("https:", "data:")):
+            raise ValueError("an icon is an https: or data: URI")
 
 
 def find_place(function: Callable[..., Any]) -> str:
@@ -77,6 +87,18 @@ def check_scopes(scopes: Sequence[str]) -> frozenset[str]:
                 "offline_access is between client and authorization server, no tool's scope"
             )
     return frozenset(scopes)
+
+
+def check_meta(meta: Json | None) -> Json | None:
+    """The `_meta` of a declaration.
+
+    Raises:
+        DeclarationError: a key that no client need take.
+    """
+    for key in meta or ():
+        if not key or _META_KEY.fullmatch(key) is None:
+            raise DeclarationError(f"the key {key!r} of meta is not of the form name, or com.example/name")
+    return meta
 
 
 def check_timeout(timeout: float | msgspec.UnsetType | None) -> float | msgspec.UnsetType | None:

@@ -8,7 +8,15 @@ import msgspec
 
 from omnitornado.mcp.content import Content, adapt_blocks, build_blocks
 from omnitornado.mcp.context import Context
-from omnitornado.mcp.declaration import Icon, check_scopes, check_timeout, find_name, find_place, is_async
+from omnitornado.mcp.declaration import (
+    Icon,
+    check_meta,
+    check_scopes,
+    check_timeout,
+    find_name,
+    find_place,
+    is_async,
+)
 from omnitornado.mcp.docstring import parse_docstring
 from omnitornado.mcp.jsonrpc import Json
 from omnitornado.mcp.schema import Arguments, DeclarationError, build_arguments
@@ -119,7 +127,7 @@ def build_prompt(
             icons=tuple(icons),
             scopes=check_scopes(scopes),
             timeout=check_timeout(timeout),
-            meta=meta,
+            meta=check_meta(meta),
         )
     except (DeclarationError, ValueError) as error:
         raise DeclarationError(f"prompt {find_place(function)}: {error}") from None

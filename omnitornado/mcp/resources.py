@@ -10,7 +10,7 @@ import msgspec
 
 from omnitornado.mcp.content import Annotations, build_resource_contents
 from omnitornado.mcp.context import Context
-from omnitornado.mcp.declaration import Icon, check_scopes, check_timeout, find_place, is_async
+from omnitornado.mcp.declaration import Icon, check_meta, check_scopes, check_timeout, find_place, is_async
 from omnitornado.mcp.docstring import parse_docstring
 from omnitornado.mcp.jsonrpc import Json
 from omnitornado.mcp.schema import ArgumentError, Arguments, DeclarationError, build_arguments
@@ -180,7 +180,7 @@ def build_resource(
             timeout=check_timeout(timeout),
             ttl=_check_ttl(ttl),
             cache=_check_cache(cache),
-            meta=meta,
+            meta=check_meta(meta),
         )
     except (DeclarationError, ValueError) as error:
         raise DeclarationError(f"resource {find_place(function)}: {error}") from None

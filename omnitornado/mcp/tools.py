@@ -16,6 +16,7 @@ from omnitornado.mcp.content import Content, build_blocks, build_text, clean_tex
 from omnitornado.mcp.context import Context
 from omnitornado.mcp.declaration import (
     Icon,
+    check_meta,
     check_scopes,
     check_timeout,
     find_name,
@@ -169,7 +170,7 @@ def build_tool(
             scopes=check_scopes(scopes),
             timeout=check_timeout(timeout),
             param_headers=parse_param_headers(arguments.schema),
-            meta=meta,
+            meta=check_meta(meta),
         )
     except (DeclarationError, ValueError) as error:
         raise DeclarationError(f"tool {find_place(function)}: {error}") from None

@@ -215,6 +215,17 @@ async def test_a_token_for_the_tool_alone_is_not_enough_for_the_endpoint(site: S
 
 
 @pytest.mark.gen_test
+async def test_header_names_count_in_any_case_and_values_in_their_own(site: Site) -> None:
+    """Required by MCP 2026-07-28 basic/transports/streamable-http (Case Sensitivity)."""
+    token = (await site.obtain_tokens())["access_token"]
+    message, sent = build_stateless("tools/call", {"name": "add", "arguments": {"a": 1, "b": 2}})
+    shouted = {name.upper(): value for name, value in sent.items()}
+    assert read_json(await site.call(token, message, **shouted))["result"]["content"][0]["text"] == "3"
+    for name, value in (("Mcp_Method", "TOOLS/CALL"), ("Mcp_Name", "ADD")):
+        check_error(await site.call(token, message, **(sent | {name: value})), 400)
+
+
+@pytest.mark.gen_test
 async def test_head_with_a_good_token_has_nothing_to_say(site: Site) -> None:
     """Our choice: 200, and no stream is opened."""
     token = (await site.obtain_tokens())["access_token"]
