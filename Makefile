@@ -9,7 +9,7 @@ TYPESCRIPT := tests/flows/typescript
 CONFORMANCE := tests/conformance
 MODULES := node_modules/.package-lock.json
 
-.PHONY: run test lint types unit conformance browser docs clean
+.PHONY: run test lint types unit conformance browser directory docs clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/python -m omnitornado config.toml $(ARGS)
@@ -23,7 +23,7 @@ lint: $(VENV)/dev.stamp
 types: $(VENV)/dev.stamp
 	$(BIN)/mypy
 
-unit: $(VENV)/dev.stamp $(TYPESCRIPT)/$(MODULES) $(CONFORMANCE)/$(MODULES) browser
+unit: $(VENV)/dev.stamp $(TYPESCRIPT)/$(MODULES) $(CONFORMANCE)/$(MODULES) browser directory
 	$(BIN)/python -m pytest
 
 # The official MCP conformance suite alone; `make test` runs it as well.
@@ -37,6 +37,12 @@ $(TYPESCRIPT)/$(MODULES) $(CONFORMANCE)/$(MODULES): %/$(MODULES): %/package-lock
 
 docs: $(VENV)/run.stamp
 	$(BIN)/python docs/generate.py
+
+# Debian's OpenLDAP server, for the example that asks a directory.
+directory:
+	@test -x /usr/sbin/slapd || { \
+	  SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	  $$SUDO apt-get update && $$SUDO env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y --no-install-recommends slapd; }
 
 # Debian's Chromium and its driver, for the tests that sign in with a real browser.
 browser:

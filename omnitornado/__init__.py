@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from omnitornado.mcp.server import MCPServer
     from omnitornado.mcp.tool_error import ToolError
     from omnitornado.mcp.tools import ToolAnnotations, ToolResult
+    from omnitornado.oauth.people import Person
     from omnitornado.server import Ready, Server
 
 _HOMES = {
@@ -57,6 +58,7 @@ _HOMES = {
     "ResourceContent": "omnitornado.mcp.resources",
     "ResourceLink": "omnitornado.mcp.content",
     "ResourceNotFoundError": "omnitornado.mcp.resources",
+    "Person": "omnitornado.oauth.people",
     "Root": "omnitornado.mcp.roots",
     "Sample": "omnitornado.mcp.sampling",
     "Server": "omnitornado.server",
@@ -98,6 +100,7 @@ __all__ = [  # noqa: RUF022 - the order of the documentation
     "Server",
     "Ready",
     "AuthorizationServer",
+    "Person",
     "require_token",
     "ConfigError",
     "__version__",

@@ -35,7 +35,7 @@ from omnitornado.serving.accounts import (
     check_accounts,
 )
 from omnitornado.serving.audit import open_audit
-from omnitornado.serving.loading import find_app
+from omnitornado.serving.loading import find_app, find_validate_user
 from omnitornado.serving.memory import settle_collector
 from omnitornado.serving.mount import McpMount, Mount
 from omnitornado.serving.ready import PresetClient, Ready, print_banner
@@ -121,7 +121,7 @@ class Server:
         self.config = config
         self._mcp = mcp
         self._mounts: list[Mount] = []
-        self._validate_user = validate_user
+        self._validate_user = validate_user or find_validate_user(config)
         check_accounts(config)
         self._fetch = fetch or GuardedFetch(trusted_hosts=config.outbound.trusted_hosts).fetch
         self._clock = clock

@@ -159,7 +159,7 @@ def test_init_writes_a_configuration_that_loads_and_prints_its_password_once(tmp
     assert printed["Start"] == "python -m omnitornado config.toml"
     user = load_config(tmp_path / "config.toml").users[0]
     assert printed["Username"] == user.username
-    assert bcrypt.checkpw(printed["Password"].split()[0].encode(), user.password_hash)
+    assert bcrypt.checkpw(printed["Password"].split()[0].encode(), user.password_hash or b"")
     again = run("init", "config.toml", cwd=tmp_path)
     assert (again.returncode, again.stdout) == (2, b"")
     assert again.stderr == b"config.toml: exists already, and init never overwrites\n"

@@ -38,7 +38,7 @@ def test_a_plain_password_is_accepted_on_loopback_hashed_and_not_kept(
 ) -> None:
     """Our choice: nothing of a plain password outlives the start."""
     config = build(tmp_path, server={"host": host, "public_url": public_url}, users=[PLAIN])
-    assert bcrypt.checkpw(b"password", config.users[0].password_hash)
+    assert bcrypt.checkpw(b"password", config.users[0].password_hash or b"")
     assert b'"password"' not in msgspec.json.encode(config, enc_hook=str)
 
 

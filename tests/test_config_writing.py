@@ -32,7 +32,7 @@ def test_a_fresh_file_loads_with_a_hash_of_its_password_and_every_default(tmp_pa
     fresh = write_fresh(path, bcrypt_rounds=4)
     config = load_config(path)
     assert [user.username for user in config.users] == [fresh.username]
-    assert bcrypt.checkpw(fresh.password.encode(), config.users[0].password_hash)
+    assert bcrypt.checkpw(fresh.password.encode(), config.users[0].password_hash or b"")
     assert fresh.password not in path.read_text()
     assert len(config.clients[0].client_secret or "") == 43
     default = build_config({}, folder=tmp_path)
@@ -102,7 +102,7 @@ def test_a_fresh_file_overwrites_nothing(tmp_path: Path) -> None:
 def test_the_example_configuration_is_what_the_contract_shows() -> None:
     """Our choice: it works as it stands, on loopback."""
     config = load_config(TOP / "config.toml", bcrypt_rounds=4)
-    assert bcrypt.checkpw(b"password", config.users[0].password_hash)
+    assert bcrypt.checkpw(b"password", config.users[0].password_hash or b"")
     assert (config.users[0].username, config.users[0].scopes) == ("admin", ("mcp",))
     client = config.clients[0]
     assert (client.client_id, client.client_secret) == ("my-client-id", "my-client-secret")

@@ -31,7 +31,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "store_cli": LEAVES | {"store"},
     "cli": LEAVES | {"store_cli", "server", "serving", "skills", "app", "web", "oauth", "mcp", "store", ""},
     "__main__": frozenset({"cli"}),
-    "": frozenset({"app", "config", "mcp", "server"}),
+    "": frozenset({"app", "config", "mcp", "oauth", "server"}),
 }
 """Each room with those it may import beside itself; "" is the package's own `__init__`."""
 

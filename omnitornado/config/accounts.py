@@ -13,13 +13,13 @@ class UserSettings(Settings, frozen=True):
 
     username: Annotated[str, Key(kind=USERNAME, help="The name to sign in with.", example="admin")]
     password_hash: Annotated[
-        bytes,
+        bytes | None,
         Key(
             kind=PASSWORD_HASH,
             default=None,
             secret=True,
             help="The password's bcrypt hash, from `python -m omnitornado hash-password`. "
-            "One of password_hash and password is needed.",
+            "One of password_hash and password is needed, unless `[login] validate_user` says who it is.",
         ),
     ]
     scopes: Annotated[

@@ -82,6 +82,7 @@ def build_key_error(config: Config, section: str, key: str, reason: str) -> Conf
 def _build(data: Mapping[str, Any], origin: Origin, rounds: int) -> Config:
     _check_names(data, _NAMES, (), origin)
     server = _build_settings(ServerSettings, data, origin)
+    login = _build_settings(LoginSettings, data, origin)
     store = _build_settings(StoreSettings, data, origin)
     with _pointing_at(("server",), origin):
         check_server(server)
@@ -96,14 +97,14 @@ def _build(data: Mapping[str, Any], origin: Origin, rounds: int) -> Config:
         store=store,
         registration=_build_settings(RegistrationSettings, data, origin),
         outbound=_build_settings(OutboundSettings, data, origin),
-        login=_build_settings(LoginSettings, data, origin),
+        login=login,
         audit=audit,
         mcp=_build_settings(McpSettings, data, origin),
         clients=_build_clients(data, origin),
         scopes=_build_scopes(data, origin),
         resource_servers=_build_resource_servers(data, server, origin),
         # Last: hashing a plain password takes a quarter of a second.
-        users=_build_users(data, server, origin, rounds),
+        users=_build_users(data, server, login, origin, rounds),
         folder=origin.folder,
         source=origin.source,
     )
@@ -115,13 +116,16 @@ def _build_settings(settings: type[S], data: Mapping[str, Any], origin: Origin) 
 
 
 def _build_users(
-    data: Mapping[str, Any], server: ServerSettings, origin: Origin, rounds: int
+    data: Mapping[str, Any], server: ServerSettings, login: LoginSettings, origin: Origin, rounds: int
 ) -> tuple[UserSettings, ...]:
-    is_local = is_on_loopback(server)
+    is_local, is_checked_elsewhere = is_on_loopback(server), bool(login.validate_user)
     users = []
     for index, table in enumerate(_parse_array(_NAMES["users"], "username", data, origin)):
         with _pointing_at(("users", index), origin):
-            users.append(build_user(table, is_local=is_local, rounds=rounds))
+            user = build_user(
+                table, is_local=is_local, rounds=rounds, is_checked_elsewhere=is_checked_elsewhere
+            )
+            users.append(user)
     return tuple(users)
 
 

@@ -60,13 +60,16 @@ def is_on_loopback(server: ServerSettings) -> bool:
     return is_loopback_host(server.host) and (public_host is None or is_loopback_host(public_host))
 
 
-def build_user(values: dict[str, Any], *, is_local: bool, rounds: int) -> UserSettings:
+def build_user(
+    values: dict[str, Any], *, is_local: bool, rounds: int, is_checked_elsewhere: bool
+) -> UserSettings:
     """A person with a hash, never a password.
 
-    `is_local`: only this machine reaches the server. `rounds`: bcrypt's cost.
+    `is_local`: only this machine reaches the server. `rounds`: bcrypt's cost. `is_checked_elsewhere`: who has
+    no password here has one with `[login] validate_user`.
     """
     password = values.pop("password")
-    if password is None and values["password_hash"] is None:
+    if password is None and values["password_hash"] is None and not is_checked_elsewhere:
         raise MismatchError("password_hash", "needed: make one with python -m omnitornado hash-password")
     if password is not None:
         if values["password_hash"] is not None:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from omnitornado.config.addresses import HOST, NETWORK, ORIGIN, PUBLIC_URL
 from omnitornado.config.keys import Key, Settings
 from omnitornado.config.kinds import (
+    APP,
     PATH,
     array,
     choice,
@@ -129,5 +130,15 @@ class LoginSettings(Settings, frozen=True):
             kind=integer(1, 64),
             default=2,
             help="How many passwords are checked at the same time; each check keeps a processor core busy.",
+        ),
+    ]
+    validate_user: Annotated[
+        str,
+        Key(
+            kind=APP,
+            default="",
+            help='A Python function, as "module:function", that says whether a name and a password belong '
+            "together: `check(username, password)`, plain or async, gives True or False, or the `Person` it "
+            "is. It is asked for everyone who has no password in `[[users]]`.",
         ),
     ]

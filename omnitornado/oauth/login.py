@@ -22,8 +22,10 @@ from omnitornado.store.transitions import Store
 
 logger = logging.getLogger(__name__)
 
-ValidateUser = Callable[[str, str], bool | Awaitable[bool]]
-"""`check(username, password)`, plain (run on a thread) or async."""
+ValidateUser = Callable[[str, str], bool | Person | Awaitable[bool | Person]]
+"""`check(username, password)`, plain (run on a thread) or async. A `Person` says under which name it is
+known: a directory may take several spellings for one.
+"""
 
 MAX_WAITING: Final = 64
 """Checks that may be under way or wait for a thread; beyond that the answer is to come back later."""
@@ -101,9 +103,9 @@ class SignIn:
     async def _check_bounded(self, username: str, password: str) -> Person | None:
         self._waiting += 1
         try:
-            if self._validate_user is not None:
-                return await self._ask(self._validate_user, username, password)
             person = self._people.find(username)
+            if self._validate_user is not None and (person is None or person.password_hash is None):
+                return await self._ask(self._validate_user, username, password)
             expected = None if person is None else person.password_hash
             return person if await self._run(self._check_hash, password, expected) else None
         except asyncio.CancelledError:
@@ -115,20 +117,26 @@ class SignIn:
 
     async def _ask(self, validate_user: ValidateUser, username: str, password: str) -> Person | None:
         """What the application says. One that fails has not said yes."""
+        if not password:
+            # RFC 4513 §5.1.2: to a directory a bind without a password is no wrong one, but an anonymous one.
+            return None
         try:
             if inspect.iscoroutinefunction(validate_user):
-                is_right = await validate_user(username, password)
+                answer: object = await validate_user(username, password)
             else:
-                is_right = await self._run(validate_user, username, password)
-                if inspect.isawaitable(is_right):
-                    is_right = await is_right
+                answer = await self._run(validate_user, username, password)
+                if inspect.isawaitable(answer):
+                    answer = await answer
         except Exception:
             logger.exception("validate_user failed")
             raise SignInError(reason="validate_user_failed", retry_after=BUSY_RETRY) from None
-        if is_right is not True and is_right is not False:
+        if isinstance(answer, Person):
+            # Under its own name, and with what the configuration says of that one.
+            return self._people.find(answer.username)
+        if answer is not True and answer is not False:
             # A truthy object is no answer to "is this the person?": an error text would let anyone in.
-            logger.error("validate_user must return True or False, not %s", type(is_right).__name__)
-        return self._people.find(username) if is_right is True else None
+            logger.error("validate_user must return True or False, not %s", type(answer).__name__)
+        return self._people.find(username) if answer is True else None
 
     async def _run(self, function: Callable[..., object], *args: object) -> object:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)

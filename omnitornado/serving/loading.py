@@ -1,4 +1,4 @@
-"""The object that `[mcp] app` names."""
+"""The Python objects that the configuration names."""
 
 import importlib
 import sys
@@ -6,22 +6,36 @@ from typing import Any
 
 from omnitornado.config import Config, build_key_error
 from omnitornado.mcp.server import MCPServer
+from omnitornado.oauth.login import ValidateUser
 
 
 def find_app(config: Config) -> MCPServer:
     """The object `[mcp] app` names; an empty server where it names none. Raises: ConfigError."""
     if not config.mcp.app:
         return MCPServer(config.mcp.name)
-    found = _import_object(config)
+    found = _import_object(config, "mcp", "app", config.mcp.app)
     if not isinstance(found, MCPServer):
         reason = f"{config.mcp.app} is a {type(found).__name__}, not an omnitornado.MCPServer"
         raise build_key_error(config, "mcp", "app", reason)
     return found
 
 
-def _import_object(config: Config) -> Any:
+def find_validate_user(config: Config) -> ValidateUser | None:
+    """The function `[login] validate_user` names, or None. Raises: ConfigError."""
+    place = config.login.validate_user
+    if not place:
+        return None
+    found = _import_object(config, "login", "validate_user", place)
+    if not callable(found):
+        reason = f"{place} is a {type(found).__name__}, not a function of a name and a password"
+        raise build_key_error(config, "login", "validate_user", reason)
+    check: ValidateUser = found
+    return check
+
+
+def _import_object(config: Config, section: str, key: str, place: str) -> Any:
     """Raises: ConfigError, whatever the module does when it is imported."""
-    module_name, _, attribute = config.mcp.app.partition(":")
+    module_name, _, attribute = place.partition(":")
     folder = str(config.folder)
     if folder not in sys.path:
         sys.path.insert(0, folder)
@@ -30,6 +44,6 @@ def _import_object(config: Config) -> Any:
         for name in attribute.split("."):
             found = getattr(found, name)
     except Exception as error:
-        reason = f"{config.mcp.app}: {type(error).__name__}: {' '.join(str(error).split())}"
-        raise build_key_error(config, "mcp", "app", reason) from error
+        reason = f"{place}: {type(error).__name__}: {' '.join(str(error).split())}"
+        raise build_key_error(config, section, key, reason) from error
     return found

@@ -327,9 +327,46 @@ def test_an_application_may_check_passwords_itself(check: Any) -> None:
     async def body(world: World, service: SignIn) -> None:
         assert await try_in(world, service, "eve", "right") == "eve"
         assert await try_in(world, service, "eve", "wrong") == "wrong_name_or_password"
-        assert await try_in(world, service, "ada", "ada's password") == "wrong_name_or_password"
 
-    sign_in_at(body, People([ADA], is_open=True), validate_user=check)
+    sign_in_at(body, People(is_open=True), validate_user=check)
+
+
+def test_who_has_a_password_here_is_checked_here_alone() -> None:
+    """Our choice: a way in when the directory is away, and no second password for one name."""
+    asked: list[str] = []
+
+    def check(name: str, password: str) -> bool:
+        asked.append(name)
+        return True
+
+    async def body(world: World, service: SignIn) -> None:
+        assert await try_in(world, service, "ada", "ada's password") == "ada"
+        assert await try_in(world, service, "ada", "wrong") == "wrong_name_or_password"
+        assert await try_in(world, service, "bob", "anything") == "bob"
+
+    sign_in_at(body, People([ADA, Person("bob")], is_open=True), validate_user=check)
+    assert asked == ["bob"]
+
+
+def test_an_empty_password_is_never_asked_about() -> None:
+    """Required by RFC 4513 §5.1.2: to a directory it is no wrong password but an anonymous bind."""
+
+    async def body(world: World, service: SignIn) -> None:
+        assert await try_in(world, service, "eve", "") == "wrong_name_or_password"
+
+    sign_in_at(body, People(is_open=True), validate_user=lambda name, password: True)
+
+
+def test_the_application_may_say_under_which_name_it_knows_the_person() -> None:
+    """Our choice: a directory takes ADA for ada, and both must have the same grants."""
+
+    async def body(world: World, service: SignIn) -> None:
+        assert await try_in(world, service, "EVE", "x") == "eve"
+        person = await service.sign_in("Bob", "x", "192.0.2.1", now=world.now)
+        assert (person.username, person.scopes) == ("bob", ("mcp",))
+
+    people = People([Person("bob", scopes=("mcp",))], is_open=True)
+    sign_in_at(body, people, validate_user=lambda name, password: Person(name.lower(), scopes=("admin",)))
 
 
 def test_a_plain_check_runs_on_a_thread() -> None:
@@ -354,7 +391,7 @@ def test_the_application_lets_in_no_one_the_configuration_lacks() -> None:
         assert await try_in(world, service, "ada", "x") == "ada"
         assert await try_in(world, service, "eve", "x") == "wrong_name_or_password"
 
-    sign_in_at(body, People([ADA]), validate_user=lambda name, password: True)
+    sign_in_at(body, People([Person("ada")]), validate_user=lambda name, password: True)
 
 
 @pytest.mark.parametrize("answer", [1, "yes", {"user": "eve"}, None, 0, "", object()])
