@@ -106,7 +106,7 @@ def build_specs() -> str:
 
 
 def _sort_specification(name: str) -> tuple[int, str]:
-    families = ("OAuth 2.1", "RFC", "OpenID", "MCP", "Agent Skills", "JSON-RPC")
+    families = ("OAuth 2.1", "OAuth Client", "RFC", "OpenID", "MCP", "Agent Skills", "JSON-RPC")
     return next(i for i, family in enumerate(families) if name.startswith(family)), name.rjust(16)
 
 

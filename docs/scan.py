@@ -18,8 +18,8 @@ EVENT = re.compile(r"(\*|[a-z_]+)\.[a-z_]+")
 Trees = Sequence[ast.Module]
 
 _REFERENCE = re.compile(
-    r"(?P<name>RFC \d+|OAuth 2\.1|OpenID Connect \w+|JSON-RPC 2\.0|Agent Skills"
-    r"|MCP extension [a-z.]+/[a-z-]+|MCP)"
+    r"(?P<name>RFC \d+|OAuth 2\.1|OAuth Client ID Metadata Document|OpenID Connect \w+|JSON-RPC 2\.0"
+    r"|Agent Skills|MCP extension [a-z.]+/[a-z-]+|MCP)"
     r"|(?P<revision>\d{4}-\d\d-\d\d)"
     r"|(?P<section>§[\d.]*\d|appendix [A-Z])"
     r"|(?P<page>[a-z]+(?:/[a-z-]+)+|schema\.ts)"

@@ -23,6 +23,7 @@ from omnitornado.net.fetched import Fetch
 from omnitornado.net.guarded_fetch import GuardedFetch
 from omnitornado.oauth.browser_session import BrowserSessions
 from omnitornado.oauth.client import Clients, OAuthClient
+from omnitornado.oauth.client_documents import DocumentRules, build_documents
 from omnitornado.oauth.consent import ConsentRules
 from omnitornado.oauth.introspection import IntrospectionRules, ResourceServer, build_resource_servers
 from omnitornado.oauth.issuance import REFRESH_GRACE, TokenRules
@@ -161,6 +162,7 @@ class AuthorizationServer:
         authorization_code_lifetime: float = 60.0,
         refresh_grace: float = REFRESH_GRACE,
         session_lifetime: float = 12 * 3600.0,
+        client_documents: DocumentRules = DocumentRules(),  # noqa: B008 - frozen
         can_register: bool = True,
         registrations_per_minute: int = 60,
         initial_token_hashes: Iterable[bytes] = (),
@@ -185,6 +187,7 @@ class AuthorizationServer:
             default_scope: what a request that names no scope asks for, beside what its resources need.
             implied_scopes: for a scope the others that come with it.
             resource_servers: who may introspect tokens, and for which resources.
+            client_documents: which clients may be known by a document of their own.
             initial_token_hashes: SHA-256 digests of tokens, one of which a client must send to register;
                 none: anyone may.
             unused_client_lifetime: how long a registration is kept that never got a grant, None for ever.
@@ -205,8 +208,13 @@ class AuthorizationServer:
         policy = ScopePolicy(descriptions=self._descriptions, default=tuple(default_scope), implied=implied)
         known = People(_expand_people(people, policy), is_open=validate_user is not None)
         servers = build_resource_servers(resource_servers)
-        asks = fetch or GuardedFetch().fetch
-        presets = Clients(_expand_clients(clients, policy), opened, key_sets=RemoteKeySets(asks))
+        asks = fetch or GuardedFetch(refused_hosts=_find_own_hosts(issuer)).fetch
+        presets = Clients(
+            _expand_clients(clients, policy),
+            opened,
+            key_sets=RemoteKeySets(asks),
+            documents=build_documents(opened, asks, client_documents),
+        )
         self.services = Services(
             identity=identity,
             server_name=name,
@@ -322,6 +330,10 @@ def _expand_clients(clients: Iterable[OAuthClient], policy: ScopePolicy) -> list
 
 def _open_store(path: str | Path | None, clock: Callable[[], float]) -> EmbeddedStore:
     return EmbeddedStore.open(None if path is None else Path(path), clock=clock)
+
+
+def _find_own_hosts(issuer: str | Callable[[], Identity]) -> list[str]:
+    return [urlsplit(issuer).hostname or ""] if isinstance(issuer, str) else []
 
 
 def build_identity(issuer: str) -> Callable[[], Identity]:

@@ -23,7 +23,6 @@ from omnitornado.config import Config, ConfigError, Overrides, build_config, loa
 from omnitornado.log import configure_logging, log_event, logger
 from omnitornado.mcp.server import MCPServer
 from omnitornado.net.fetched import Fetch
-from omnitornado.net.guarded_fetch import GuardedFetch
 from omnitornado.oauth.login import ValidateUser
 from omnitornado.oauth.people import Person
 from omnitornado.progress import ProgressBar
@@ -38,6 +37,7 @@ from omnitornado.serving.audit import open_audit
 from omnitornado.serving.loading import find_app, find_validate_user
 from omnitornado.serving.memory import settle_collector
 from omnitornado.serving.mount import McpMount, Mount
+from omnitornado.serving.outbound import build_document_rules, build_fetch
 from omnitornado.serving.ready import PresetClient, Ready, print_banner
 from omnitornado.serving.sockets import bind, build_ssl
 from omnitornado.skills.start import open_skills
@@ -123,7 +123,7 @@ class Server:
         self._mounts: list[Mount] = []
         self._validate_user = validate_user or find_validate_user(config)
         check_accounts(config)
-        self._fetch = fetch or GuardedFetch(trusted_hosts=config.outbound.trusted_hosts).fetch
+        self._fetch = fetch or build_fetch(config)
         self._clock = clock
         self._skills = open_skills(config, mcp)
         self._on_progress: OnProgress | None = None
@@ -241,6 +241,7 @@ class Server:
             authorization_code_lifetime=config.tokens.authorization_code_lifetime,
             refresh_grace=config.tokens.refresh_grace,
             session_lifetime=config.login.session_lifetime,
+            client_documents=build_document_rules(config),
             can_register=config.registration.enabled,
             registrations_per_minute=config.registration.rate_per_minute,
             initial_token_hashes=config.registration.initial_access_tokens,

@@ -19,8 +19,8 @@ REQUIREMENTS: list[dict[str, Any]] = [
     for requirement in tomllib.loads(path.read_text(encoding="utf-8"))["requirement"]
 ]
 SOURCE = re.compile(
-    r"(RFC \d+ (§|appendix )|OAuth 2\.1 §|OpenID Connect [A-Z][A-Za-z ]+ §|MCP \d{4}-\d\d-\d\d\b"
-    r"|Agent Skills \(|our own\b)"
+    r"(RFC \d+ (§|appendix )|OAuth 2\.1 §|OAuth Client ID Metadata Document §"
+    r"|OpenID Connect [A-Z][A-Za-z ]+ §|MCP \d{4}-\d\d-\d\d\b|Agent Skills \(|our own\b)"
 )
 
 

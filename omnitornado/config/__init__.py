@@ -8,6 +8,7 @@ from omnitornado.config.accounts import ClientSettings, UserSettings
 from omnitornado.config.addresses import RESERVED_SEGMENTS, is_loopback_host
 from omnitornado.config.audit import AuditSettings
 from omnitornado.config.build import build_config, build_key_error, load_config
+from omnitornado.config.client_documents import ClientDocumentSettings
 from omnitornado.config.endpoint import McpSettings
 from omnitornado.config.errors import ConfigError
 from omnitornado.config.outbound import OutboundSettings
@@ -27,6 +28,7 @@ __all__ = [
     "RESERVED_SEGMENTS",
     "SECTIONS",
     "AuditSettings",
+    "ClientDocumentSettings",
     "ClientSettings",
     "Config",
     "ConfigError",

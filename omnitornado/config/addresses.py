@@ -97,6 +97,19 @@ def _parse_host_name(value: object) -> str:
 HOST_NAME = Kind("a host name, not an address", _parse_host_name)
 
 
+def _parse_host_pattern(value: object) -> str:
+    pattern = expect_string(value, HOST_PATTERN.label)
+    is_wide = pattern.startswith("*.")
+    try:
+        name = _parse_host_name(pattern.removeprefix("*."))
+    except ValueError:
+        raise ValueError(f"expected {HOST_PATTERN.label}, found {show(pattern)}") from None
+    return f"*.{name}" if is_wide else name
+
+
+HOST_PATTERN = Kind('a host name, or "*." and one for every host under it', _parse_host_pattern)
+
+
 def _is_address(name: str) -> bool:
     try:
         ipaddress.ip_address(name)

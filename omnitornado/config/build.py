@@ -17,6 +17,7 @@ from omnitornado.config.checks import (
     find_duplicate,
     is_on_loopback,
 )
+from omnitornado.config.client_documents import ClientDocumentSettings
 from omnitornado.config.endpoint import McpSettings
 from omnitornado.config.errors import ConfigError, KeyPath, MismatchError, Origin
 from omnitornado.config.keys import REQUIRED, Key, Section, Settings
@@ -96,6 +97,7 @@ def _build(data: Mapping[str, Any], origin: Origin, rounds: int) -> Config:
         tokens=_build_settings(TokenSettings, data, origin),
         store=store,
         registration=_build_settings(RegistrationSettings, data, origin),
+        client_documents=_build_settings(ClientDocumentSettings, data, origin),
         outbound=_build_settings(OutboundSettings, data, origin),
         login=login,
         audit=audit,

@@ -6,6 +6,7 @@ import msgspec
 
 from omnitornado.config.accounts import PASSWORD_KEY, ClientSettings, UserSettings
 from omnitornado.config.audit import AuditSettings
+from omnitornado.config.client_documents import ClientDocumentSettings
 from omnitornado.config.endpoint import McpSettings
 from omnitornado.config.keys import Section
 from omnitornado.config.outbound import OutboundSettings
@@ -27,6 +28,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     tokens: TokenSettings
     store: StoreSettings
     registration: RegistrationSettings
+    client_documents: ClientDocumentSettings
     outbound: OutboundSettings
     login: LoginSettings
     audit: AuditSettings
@@ -63,6 +65,12 @@ SECTIONS = (
         name="registration",
         settings=RegistrationSettings,
         help="Clients that register themselves (RFC 7591).",
+    ),
+    Section(
+        name="client_documents",
+        settings=ClientDocumentSettings,
+        help="Clients that are known by a document of their own, whose address is their id (Client ID "
+        "Metadata Documents).",
     ),
     Section(
         name="outbound",

@@ -35,6 +35,8 @@ class Fetched(msgspec.Struct, frozen=True):
 
     def parse_object(self) -> dict[str, Any]:
         """The JSON object of a good answer (RFC 8259). Raises: FetchError."""
+        if self.status in (404, 410):
+            raise FetchError("there is nothing at its address", reason="fetch_gone")
         if self.status != 200:
             raise FetchError(f"it was answered with status {self.status}", reason="fetch_status")
         kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()

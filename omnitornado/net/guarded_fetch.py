@@ -48,15 +48,18 @@ class GuardedFetch:
         self,
         *,
         trusted_hosts: Collection[str] = (),
+        refused_hosts: Collection[str] = (),
         resolve: Resolve | None = None,
         is_allowed: Callable[[str], bool] = is_public_address,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """Args: trusted_hosts: names that may have any address: the operator's own, behind the same wall.
+        refused_hosts: names that are never asked: this server's own, or one request could make the next.
         resolve: finds a name's addresses; default: the system's resolver, on threads. is_allowed: whether an
         address may be asked. tls: default: the system's certificates, checked.
         """
         self._trusted_hosts = frozenset(trusted_hosts)
+        self._refused_hosts = frozenset(refused_hosts)
         self._resolve = resolve or SystemResolver().resolve
         self._is_allowed = is_allowed
         self._tls = tls
@@ -80,6 +83,8 @@ class GuardedFetch:
             address = parse_web_address(url)
         except ValueError as error:
             raise FetchError(str(error), reason="fetch_url") from None
+        if address.host in self._refused_hosts:
+            raise FetchError("it is this server itself", reason="fetch_own")
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         with self._count(address.host):

@@ -29,13 +29,10 @@ class Kept(msgspec.Struct, Generic[T], frozen=True):
 
 
 class KeptAnswers(Generic[T]):
-    """What addresses gave. `load(url)` asks one: what it gave, read, and for how many seconds it is fresh."""
+    """What addresses gave. `load(url, now)` asks one: what it gave, and for how many seconds it is fresh."""
 
-    def __init__(
-        self, load: Callable[[str], Awaitable[tuple[T, float]]], *, failure_lifetime: float = FAILURE_LIFETIME
-    ) -> None:
+    def __init__(self, load: Callable[[str, float], Awaitable[tuple[T, float]]]) -> None:
         self._load = load
-        self._failure_lifetime = failure_lifetime
         self._good: OrderedDict[str, Kept[T]] = OrderedDict()
         self._failed: OrderedDict[str, tuple[FetchError, float]] = OrderedDict()
         self._under_way: dict[str, asyncio.Task[Kept[T]]] = {}
@@ -73,10 +70,10 @@ class KeptAnswers(Generic[T]):
 
     async def _fetch(self, url: str, now: float) -> Kept[T]:
         try:
-            value, lifetime = await self._load(url)
+            value, lifetime = await self._load(url, now)
         except FetchError as error:
             if error.reason != "fetch_busy":
-                _put(self._failed, url, (error, now + self._failure_lifetime))
+                _put(self._failed, url, (error, now + FAILURE_LIFETIME))
             raise
         self._failed.pop(url, None)
         kept = Kept(value, now, now + lifetime)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from omnitornado.oauth.client import Clients, OAuthClient
+from omnitornado.oauth.client import Clients, OAuthClient, UnusableClientError
 from omnitornado.oauth.errors import OAuthError, ValidatedRedirect, concerning
 from omnitornado.oauth.form import Parameters
 from omnitornado.oauth.pkce import check_challenge
@@ -85,7 +85,14 @@ async def load_client(parameters: Parameters, clients: Clients, *, now: float) -
     """Raises: OAuthError invalid_request (a page with status 400: clients forget a stale registration on
     seeing it).
     """
-    client = await clients.find(parameters.require("client_id"), now=now)
+    try:
+        client = await clients.find(parameters.require("client_id"), now=now)
+    except UnusableClientError as error:
+        raise OAuthError(
+            code="invalid_request",
+            description=f"the app's own description can't be used: {error}",
+            reason=error.reason,
+        ) from None
     if client is None:
         raise OAuthError(
             code="invalid_request",

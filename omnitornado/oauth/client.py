@@ -1,7 +1,9 @@
-"""Implements: RFC 6749 §2: a client as the endpoints see it, preset or registered."""
+"""Implements: RFC 6749 §2: a client as the endpoints see it: preset, registered, or known by a document."""
 
+import copy
+import enum
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -13,6 +15,8 @@ from omnitornado.store.transitions import Store
 
 GRANT_TYPES: Final = ("authorization_code", "refresh_token")
 AUTH_METHODS: Final = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
+DOCUMENT_PREFIX: Final = "https://"
+"""What an id begins with that is the address of its client's own document. No registered one does."""
 WITHOUT_SECRET: Final = frozenset({"private_key_jwt", "none"})
 SIGNING_ALGORITHMS: Final = ("RS256", "PS256", "ES256", "EdDSA", "Ed25519")
 """What a client may sign its assertion with (RFC 8414 §2)."""
@@ -25,6 +29,22 @@ class ClientKeys(msgspec.Struct, frozen=True):
     jwks_uri: str | None = None
     signing_alg: str | None = None
     """The one algorithm it uses; None for any of `SIGNING_ALGORITHMS`."""
+
+
+class DocumentSource(enum.Enum):
+    """Where a client's own document was read."""
+
+    FETCHED = "fetched"
+    """At its own address, now or at an earlier time."""
+    SHIPPED = "shipped"
+    """In the copy that came with this server: its address was not asked, or did not answer."""
+
+
+class ClientOrigin(msgspec.Struct, frozen=True):
+    """Who stands for a client that is known by its own document."""
+
+    host: str
+    source: DocumentSource
 
 
 class OAuthClient(msgspec.Struct, frozen=True):
@@ -45,39 +65,87 @@ class OAuthClient(msgspec.Struct, frozen=True):
     """
     keys: "ClientKeys | None" = None
     """What it signs its assertions with, for `private_key_jwt`."""
+    origin: ClientOrigin | None = None
+    """Set for a client that is known by its own document."""
 
     @property
     def is_confidential(self) -> bool:
         """Whether it has to prove itself; one that may use "none" as well doesn't."""
         return "none" not in self.auth_methods
 
+    @property
+    def is_verified(self) -> bool:
+        """Whether its document came from its own domain, so that this domain stands for it. That says nothing
+        of the name it gives itself.
+        """
+        return self.origin is not None and self.origin.source is DocumentSource.FETCHED
+
     def find_redirect(self, presented: str) -> str | None:
         """The registered redirect URI that `presented` is, or None."""
         return next((uri for uri in self.redirect_uris if is_same_redirect(uri, presented)), None)
 
 
+class UnusableClientError(Exception):
+    """A client that can't be used now, though its id says where it is described. `str()` says why, for who is
+    to put it right; `reason` is for the log. `is_passing`: it may be another time.
+    """
+
+    def __init__(self, detail: str, *, reason: str, is_passing: bool = False) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.is_passing = is_passing
+
+
+class Documents(Protocol):
+    """Clients by the address of their own document: `client_documents.ClientDocuments`."""
+
+    async def find(self, url: str, *, asker: str, now: float) -> OAuthClient:
+        """`asker`: the address on whose behalf. Raises: UnusableClientError."""
+        ...
+
+
 class Clients:
-    """Every client: those of the configuration, then those of the store."""
+    """Every client: those of the configuration, those known by their own document, those of the store."""
 
     def __init__(
-        self, presets: Iterable[OAuthClient], store: Store, *, key_sets: RemoteKeySets | None = None
+        self,
+        presets: Iterable[OAuthClient],
+        store: Store,
+        *,
+        key_sets: RemoteKeySets | None = None,
+        documents: Documents | None = None,
     ) -> None:
         """Args: key_sets: fetches the keys of clients that name an address for them; None: those can't
-        authenticate.
+        authenticate. documents: finds clients whose id is the address of their document; None: there are
+        none.
         """
         self._presets: Mapping[str, OAuthClient] = {client.client_id: client for client in presets}
         self.store = store
         self.key_sets = key_sets
+        self._documents = documents
+        self._asker = ""
 
     @property
     def presets(self) -> Sequence[OAuthClient]:
         return tuple(self._presets.values())
 
+    @property
+    def takes_documents(self) -> bool:
+        return self._documents is not None
+
+    def asked_by(self, address: str) -> "Clients":
+        """The same clients, for requests from one address: what is fetched for it is limited."""
+        clients = copy.copy(self)
+        clients._asker = address
+        return clients
+
     async def find(self, client_id: str, *, now: float) -> OAuthClient | None:
-        """The client, or None when unknown or lapsed."""
+        """The client, or None when unknown or lapsed. Raises: UnusableClientError."""
         preset = self._presets.get(client_id)
         if preset is not None:
             return preset
+        if self._documents is not None and client_id.startswith(DOCUMENT_PREFIX):
+            return await self._documents.find(client_id, asker=self._asker, now=now)
         record = await self.store.find_client(client_id, now=now)
         return None if record is None else _from_record(record)
 

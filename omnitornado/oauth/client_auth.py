@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from omnitornado.oauth.basic import list_spellings, parse_basic
-from omnitornado.oauth.client import Clients, OAuthClient
-from omnitornado.oauth.client_assertion import check_assertion, parse_assertion
+from omnitornado.oauth.client import Clients, OAuthClient, UnusableClientError
+from omnitornado.oauth.client_assertion import RETRY_AFTER, check_assertion, parse_assertion
 from omnitornado.oauth.errors import OAuthError, concerning
 from omnitornado.oauth.form import Parameters
 from omnitornado.oauth.secrets import is_same_secret
@@ -28,7 +28,7 @@ async def authenticate_client(
     client_id = parameters.get("client_id")
     if client_id is None:
         _refuse("no client authentication and no client_id", "client_id_missing")
-    client = await clients.find(client_id, now=now)
+    client = await _find_client(client_id, clients, now=now)
     if client is None:
         _refuse("unknown client; register again", "client_unknown")
     with concerning(client=client_id):
@@ -45,6 +45,19 @@ def _check_post(client: OAuthClient, secret: str | None) -> None:
     _check_secret(client, [secret])
 
 
+async def _find_client(client_id: str, clients: Clients, *, now: float) -> OAuthClient | None:
+    """Raises: OAuthError for one whose own document can't be used."""
+    try:
+        return await clients.find(client_id, now=now)
+    except UnusableClientError as error:
+        raise OAuthError(
+            code="temporarily_unavailable" if error.is_passing else "invalid_client",
+            description=f"the client's own document can't be used: {error}",
+            reason=error.reason,
+            retry_after=RETRY_AFTER if error.is_passing else None,
+        ) from None
+
+
 async def _authenticate_assertion(
     parameters: Parameters, authorization: str | None, clients: Clients, *, issuer: str, now: float
 ) -> OAuthClient:
@@ -59,7 +72,7 @@ async def _authenticate_assertion(
             description="client_id differs from the client assertion's",
             reason="client_id_mismatch",
         )
-    client = await clients.find(client_id, now=now)
+    client = await _find_client(client_id, clients, now=now)
     if client is None:
         _refuse("unknown client; register again", "client_unknown")
     with concerning(client=client_id):
@@ -76,7 +89,7 @@ async def _authenticate_basic(
         _refuse_two_methods()
     client = None
     for candidate in list_spellings(identifier):
-        client = await clients.find(candidate, now=now)
+        client = await _find_client(candidate, clients, now=now)
         if client is not None:
             break
     if client is None:

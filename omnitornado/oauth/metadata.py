@@ -1,4 +1,6 @@
-"""Implements: RFC 8414 §2, RFC 9728 §2, RFC 9207 §3: the documents that clients discover this server by."""
+"""Implements: RFC 8414 §2, RFC 9728 §2, RFC 9207 §3, OAuth Client ID Metadata Document §5: the documents that
+clients discover this server by.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +18,7 @@ def build_server_metadata(
     resources: Sequence[ProtectedResource],
     can_register: bool,
     can_introspect: bool = False,
+    takes_documents: bool = False,
 ) -> dict[str, Any]:
     """RFC 8414 §2. The same document is served where clients look for OpenID Connect Discovery."""
     document: dict[str, Any] = {
@@ -28,6 +31,8 @@ def build_server_metadata(
     if can_introspect:
         document["introspection_endpoint"] = f"{issuer}/introspect"
         document["introspection_endpoint_auth_methods_supported"] = list(introspection.AUTH_METHODS)
+    if takes_documents:
+        document["client_id_metadata_document_supported"] = True
     return _drop_empty(
         document
         | {

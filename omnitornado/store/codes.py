@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from omnitornado.store.clients import use_client
+from omnitornado.store.documents import use_document
 from omnitornado.store.eviction import find_excess
 from omnitornado.store.limits import REDEEMED_CODE_KEPT, Limits
 from omnitornado.store.memory import Change, Changes, State
@@ -60,6 +61,7 @@ def redeem_code(
         state.grants.build_put(grant.grant_id, grant),
         state.access.build_put(access_hash, access),
         *use_client(state, grant.client_id, now),
+        *use_document(state, grant.client_id, now),
     )
 
 

@@ -37,7 +37,7 @@ from typing import TypeVar
 
 import msgspec
 
-from omnitornado.store import clients, codes, grants, keys, sessions, single_use, tasks
+from omnitornado.store import clients, codes, documents, grants, keys, sessions, single_use, tasks
 from omnitornado.store.engine import Engine, StoreStats
 from omnitornado.store.files import Files
 from omnitornado.store.journal import Durability
@@ -50,6 +50,7 @@ from omnitornado.store.records import (
     AuthorizationCode,
     BrowserSession,
     Client,
+    ClientDocument,
     Consent,
     Grant,
     KnownAddress,
@@ -154,6 +155,15 @@ class EmbeddedStore:
 
     async def delete_client(self, client_id: str, registration_hash: bytes, *, now: float) -> int | None:
         return await self._commit(*clients.delete_client(self._state, client_id, registration_hash, now))
+
+    async def keep_document(self, url: str, kept: ClientDocument) -> None:
+        changes = documents.keep_document(self._state, self._limits, url, kept, self._clock())
+        await self._commit(None, changes)
+
+    async def find_document(self, url: str, *, now: float) -> ClientDocument | None:
+        kept = self._state.documents.find_living(url, now)
+        await self._engine.settle(url)
+        return kept
 
     async def find_redirect_binding(self, client_id: str) -> RedirectBinding | None:
         binding = self._state.bindings.get(client_id)

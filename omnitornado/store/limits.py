@@ -45,3 +45,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     used_values: int = 500_000
     """The same for all parties together; some 200 bytes each."""
+
+    unused_documents: int = 1000
+    """Clients' own documents whose client never got a grant, some 5 KB each at the most. Anyone can have one
+    fetched, so the oldest of these go first."""

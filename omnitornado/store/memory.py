@@ -16,6 +16,7 @@ from omnitornado.store.records import (
     AuthorizationCode,
     BrowserSession,
     Client,
+    ClientDocument,
     Consent,
     Grant,
     Key,
@@ -36,7 +37,7 @@ Changes = Sequence[Change]
 
 SHARDS = 256
 UNUSED = "unused"
-"""The group of registered clients that never got a grant."""
+"""The group of registered clients, and of clients' documents, that never got a grant."""
 
 
 class Table(Generic[K, V]):
@@ -149,8 +150,8 @@ class Table(Generic[K, V]):
         return sum(map(len, self._shards))
 
 
-def _find_client_group(client: Client) -> str | None:
-    return UNUSED if client.used_at is None else None
+def _find_use_group(record: Client | ClientDocument) -> str | None:
+    return UNUSED if record.used_at is None else None
 
 
 class State:
@@ -158,7 +159,7 @@ class State:
 
     def __init__(self) -> None:
         ends, person, client = attrgetter("expires_at"), attrgetter("username"), attrgetter("client_id")
-        self.clients = Table("client", str, Client, ends=ends, group=_find_client_group)
+        self.clients = Table("client", str, Client, ends=ends, group=_find_use_group)
         self.codes = Table("code", bytes, AuthorizationCode, ends=ends, client=client)
         self.grants = Table("grant", bytes, Grant, ends=ends, group=person, client=client)
         self.access = Table("access", bytes, AccessToken, ends=ends)
@@ -169,6 +170,7 @@ class State:
         self.addresses = Table("address", bytes, KnownAddress, ends=ends, group=person)
         self.keys = Table("key", str, Key)
         self.tasks = Table("task", bytes, Task, ends=ends, group=person)
+        self.documents = Table("document", str, ClientDocument, ends=ends, group=_find_use_group)
         self.used = Table("used", bytes, UsedValue, ends=ends, group=attrgetter("party"))
         self.tables: dict[str, Table[Any, Any]] = {
             table.name: table for table in vars(self).values() if isinstance(table, Table)

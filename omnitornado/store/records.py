@@ -205,3 +205,17 @@ class UsedValue(Record, frozen=True):
     """Whose it was, as a digest: what one party may fill is bounded."""
     expires_at: float
     """Nobody takes the value from here on, used or not."""
+
+
+class ClientDocument(Record, frozen=True):
+    """The last good copy of a client's own document, keyed by its address (which is the client's id)."""
+
+    document: dict[str, Any]
+    """As it was fetched."""
+    fetched_at: float
+    fresh_until: float
+    """When it should be fetched again."""
+    expires_at: float
+    """When it is no longer used, whatever its address says or doesn't."""
+    used_at: float | None = None
+    """When its client first got a grant; None until then. Set by the store."""

@@ -19,6 +19,7 @@ from omnitornado.store.records import (
     AuthorizationCode,
     BrowserSession,
     Client,
+    ClientDocument,
     Consent,
     Grant,
     KnownAddress,
@@ -107,6 +108,13 @@ class Store(Protocol):
         """Forget a registration, if `registration_hash` is its own, and end every grant of the client; how
         many those were, or None with nothing changed.
         """
+
+    # Clients' own documents (Client ID Metadata Documents)
+    async def keep_document(self, url: str, kept: ClientDocument) -> None:
+        """Keep the last good copy. Over the cap of those whose client never got a grant, the oldest go."""
+
+    async def find_document(self, url: str, *, now: float) -> ClientDocument | None:
+        """The last good copy, fresh or not; None when there is none, or it is too old for any use."""
 
     async def find_redirect_binding(self, client_id: str) -> RedirectBinding | None: ...
 

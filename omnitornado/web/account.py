@@ -3,6 +3,8 @@
 import datetime
 from dataclasses import dataclass
 
+from omnitornado.oauth.client import DOCUMENT_PREFIX
+from omnitornado.oauth.client_document import check_document_url
 from omnitornado.oauth.redirect_uri import parse_redirect_uri
 from omnitornado.store.records import Grant
 from omnitornado.web.pages import PageHandler, build_login_url
@@ -14,6 +16,8 @@ class AppView:
 
     public_id: str
     client_name: str
+    publisher: str | None
+    """The host whose document describes the app, for one that is known by it."""
     redirect_host: str
     scopes: list[str]
     since: str
@@ -68,11 +72,22 @@ def build_app_view(grant: Grant) -> AppView:
     return AppView(
         public_id=grant.public_id,
         client_name=grant.client_name,
+        publisher=find_publisher(grant.client_id),
         redirect_host=parse_redirect_uri(grant.redirect_uri).shown_host,
         scopes=list(grant.scope),
         since=_format_day(grant.created_at),
         last_used=_format_day(grant.last_used_at),
     )
+
+
+def find_publisher(client_id: str) -> str | None:
+    """A client id that is the address of its client's document begins with its host."""
+    if not client_id.startswith(DOCUMENT_PREFIX):
+        return None
+    try:
+        return check_document_url(client_id).host
+    except ValueError:
+        return None
 
 
 def _format_day(at: float) -> str:

@@ -26,7 +26,7 @@ class AuthorizationHandler(PageHandler):
     async def load_request(self) -> AuthorizationRequest:
         """The request in the query. Raises: OAuthError."""
         parameters = parse_parameters(self.query)
-        rules = self.services.build_authorization_rules(self.issuer)
+        rules = self.services.build_authorization_rules(self.issuer, self.address)
         return await check_authorization_request(parameters, rules, now=self.now)
 
     async def answer(self, request: AuthorizationRequest, person: Person, scope: tuple[str, ...]) -> None:

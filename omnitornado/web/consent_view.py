@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from omnitornado.oauth.authorize import AuthorizationRequest
 from omnitornado.oauth.people import Person
+from omnitornado.oauth.shipped_documents import find_imitated
 from omnitornado.store.records import Grant
 from omnitornado.web.services import ScopeTool, Services
 
@@ -46,6 +47,9 @@ def build_consent_view(
         "binds_redirect": request.binds_redirect,
         "loopback_only": uri.is_loopback or uri.is_private_scheme,
         "self_registered": not client.is_preset,
+        "publisher": None if client.origin is None else client.origin.host,
+        "is_verified": client.is_verified,
+        "imitated": None if client.origin is None else find_imitated(client.client_name, client.origin.host),
         "resources": [named[path].build_url(issuer) for path in request.resources if path in named],
         "scopes": [
             ScopeView(

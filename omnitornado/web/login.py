@@ -2,6 +2,7 @@
 
 import math
 
+from omnitornado.oauth.client import UnusableClientError
 from omnitornado.oauth.form import parse_parameters
 from omnitornado.oauth.login import SignInError
 from omnitornado.web.pages import PageHandler, build_login_url, parse_target
@@ -83,7 +84,12 @@ class LoginHandler(PageHandler):
         """The name of the app that the person came from."""
         _, _, query = target.partition("/authorize?")
         client_id = parse_parameters(query).get("client_id") if query else None
-        client = await self.services.clients.find(client_id, now=self.now) if client_id else None
+        if not client_id:
+            return None
+        try:
+            client = await self.services.clients.asked_by(self.address).find(client_id, now=self.now)
+        except UnusableClientError:
+            return None
         return None if client is None else client.client_name
 
 

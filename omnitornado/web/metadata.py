@@ -41,6 +41,7 @@ class ServerMetadataHandler(MetadataHandler):
                 resources=self.services.resources,
                 can_register=self.services.can_register,
                 can_introspect=bool(self.services.introspection.servers),
+                takes_documents=self.services.clients.takes_documents,
             )
         )
 

@@ -77,11 +77,11 @@ class Services:
         )
         return self.identity().find_issuer(request.headers.get("Host"), scheme)
 
-    def build_authorization_rules(self, issuer: str) -> AuthorizationRules:
-        """What an authorization request under this issuer is checked against."""
+    def build_authorization_rules(self, issuer: str, address: str) -> AuthorizationRules:
+        """What an authorization request under this issuer, from this address, is checked against."""
         return AuthorizationRules(
             issuer=issuer,
-            clients=self.clients,
+            clients=self.clients.asked_by(address),
             store=self.store,
             scopes=self.scopes,
             resources=self.resources,

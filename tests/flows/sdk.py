@@ -48,7 +48,16 @@ class Storage:
 class Application:
     """An application that uses the SDK. A new one with the old `storage` is the same, started again."""
 
-    def __init__(self, mcp_url: str, person: Person, ledger: Ledger, storage: Storage | None = None) -> None:
+    def __init__(
+        self,
+        mcp_url: str,
+        person: Person,
+        ledger: Ledger,
+        storage: Storage | None = None,
+        *,
+        document: str | None = None,
+    ) -> None:
+        """`document`: the address where the application says what it is."""
         self.mcp_url = mcp_url
         self.storage = storage or Storage(ledger)
         self.session_ids: list[str] = []
@@ -63,6 +72,7 @@ class Application:
             storage=self.storage,
             redirect_handler=self._open_browser,
             callback_handler=self._await_callback,
+            client_metadata_url=document,
         )
 
     @asynccontextmanager

@@ -35,8 +35,8 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 @functools.cache
-def make_certificate() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """For the server, and for a client that trusts it."""
+def make_pem() -> tuple[bytes, bytes]:
+    """A certificate that signed itself, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAMES[0])])
     now = datetime.datetime.now(datetime.UTC)
@@ -52,15 +52,28 @@ def make_certificate() -> tuple[ssl.SSLContext, ssl.SSLContext]:
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
+    return certificate.public_bytes(serialization.Encoding.PEM), private
+
+
+@functools.cache
+def make_certificate() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """For the server, and for a client that trusts it."""
+    certificate, private = make_pem()
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "both.pem").write_bytes(private + pem)
+        (Path(folder) / "both.pem").write_bytes(private + certificate)
         server.load_cert_chain(Path(folder) / "both.pem")
-    return server, ssl.create_default_context(cadata=pem.decode())
+    return server, ssl.create_default_context(cadata=certificate.decode())
+
+
+def make_certificate_files(folder: Path) -> Path:
+    """The certificate alone, in a file for programs that are to trust it."""
+    path = folder / "trusted.pem"
+    path.write_bytes(make_pem()[0])
+    return path
 
 
 class HttpsSite:

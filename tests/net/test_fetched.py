@@ -70,7 +70,10 @@ def test_a_json_object_is_read(kind: str) -> None:
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (build(status=404), "fetch_status"),
+        (build(status=404), "fetch_gone"),
+        (build(status=410), "fetch_gone"),
+        (build(status=403), "fetch_status"),
+        (build(status=500), "fetch_status"),
         (build(status=301), "fetch_status"),
         (build(status=201), "fetch_status"),
         (build(status=304), "fetch_status"),

@@ -457,6 +457,20 @@ def test_an_operators_own_host_may_be_inside() -> None:
     run(scenario)
 
 
+def test_this_server_does_not_ask_itself() -> None:
+    """Our choice: a client id that is an address of this server's would have each request make another."""
+
+    async def scenario(site: HttpsSite) -> None:
+        site.publish("/", {})
+        guarded = site.build_fetch(refused_hosts=["client.example"])
+        for host in ("client.example", "CLIENT.example", "client.example."):
+            with refused("fetch_own"):
+                await guarded.fetch(site.build_url("/", host), max_bytes=MAX)
+        assert site.accepted == 0
+
+    run(scenario)
+
+
 def test_a_name_server_that_never_answers_holds_up_only_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """Our choice: threads that hang are counted until they end, whoever has given up waiting."""
     import threading

@@ -20,7 +20,7 @@ class Source:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def load(self, url: str) -> tuple[str, float]:
+    async def load(self, url: str, now: float) -> tuple[str, float]:
         self.asked.append(url)
         await self.gate.wait()
         if self.error is not None:

@@ -1,10 +1,11 @@
 """Client authentication at the token and the revocation endpoint."""
 
 import base64
+from urllib.parse import quote
 
 import pytest
 
-from omnitornado.oauth.client import Clients, build_preset
+from omnitornado.oauth.client import Clients, OAuthClient, UnusableClientError, build_preset
 from omnitornado.oauth.client_auth import authenticate_client
 
 from .world import ISSUER, SECRET, World, build_basic, parse, refused, run
@@ -235,5 +236,31 @@ def test_no_error_repeats_a_secret() -> None:
             with pytest.raises(Exception, match="invalid_client") as caught:
                 await authenticate_client(members, header, world.clients, issuer=ISSUER, now=world.now)
             assert "unter2" not in f"{caught.value} {vars(caught.value)}"
+
+    run(scenario)
+
+
+class Failing:
+    """Documents that can't be had."""
+
+    def __init__(self, *, is_passing: bool) -> None:
+        self.is_passing = is_passing
+
+    async def find(self, url: str, *, asker: str, now: float) -> OAuthClient:
+        raise UnusableClientError("it is down", reason="fetch_failed", is_passing=self.is_passing)
+
+
+@pytest.mark.parametrize(
+    ("is_passing", "code"), [(True, "temporarily_unavailable"), (False, "invalid_client")]
+)
+def test_a_client_whose_document_can_not_be_had_may_come_again(is_passing: bool, code: str) -> None:
+    """Our choice: its tokens are worth keeping while its host is down; one that is no client is told so."""
+
+    async def scenario(world: World) -> None:
+        url = "https://app.example/client.json"
+        clients = Clients([], world.store, documents=Failing(is_passing=is_passing))
+        for members, header in (({"client_id": url}, None), ({}, build_basic(quote(url, safe=""), ""))):
+            with refused(code, "fetch_failed"):
+                await authenticate_client(parse(**members), header, clients, issuer=ISSUER, now=world.now)
 
     run(scenario)

@@ -38,6 +38,16 @@ def test_registration_is_advertised_where_it_is_on() -> None:
     assert "registration_endpoint" not in document
 
 
+def test_clients_documents_are_advertised_where_they_are_taken() -> None:
+    """Required by OAuth Client ID Metadata Document §5; well-known clients look for `none` beside it."""
+    for taken in (True, False):
+        document = build_server_metadata(
+            issuer=ISSUER, scopes=SCOPES, resources=[MCP], can_register=True, takes_documents=taken
+        )
+        assert document.get("client_id_metadata_document_supported") is (True if taken else None)
+        assert "none" in document["token_endpoint_auth_methods_supported"]
+
+
 def test_a_resource_says_who_guards_it() -> None:
     """Required by RFC 9728 §2: `resource` is what a person pastes, and the issuer has no final slash."""
     assert build_resource_metadata(FILES, issuer=ISSUER) == {

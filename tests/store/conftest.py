@@ -28,6 +28,7 @@ SMALL = Limits(
     known_addresses_per_person=3,
     tasks_per_person=3,
     task_bytes_per_person=20,
+    unused_documents=3,
     used_values_per_party=3,
     used_values=6,
 )

@@ -15,6 +15,7 @@ from omnitornado.store.records import (
     AuthorizationCode,
     BrowserSession,
     Client,
+    ClientDocument,
     Consent,
     Grant,
     KnownAddress,
@@ -50,6 +51,7 @@ class Model:
         self.mcp_sessions: dict[bytes, McpSession] = {}
         self.addresses: dict[bytes, KnownAddress] = {}
         self.tasks: dict[bytes, Task] = {}
+        self.documents: dict[str, ClientDocument] = {}
         self.used: dict[tuple[str, str, str], float] = {}
 
     @staticmethod
@@ -106,6 +108,24 @@ class Model:
         self.codes = {key: code for key, code in self.codes.items() if code.client_id != client_id}
         del self.clients[client_id]
         return len(ended)
+
+    def keep_document(self, url: str, kept: ClientDocument) -> None:
+        self._forget(self.documents, self.clock())
+        known = self.documents.pop(url, None)
+        if known is not None and known.used_at is not None:
+            kept = change(kept, used_at=known.used_at)
+        else:
+            self._trim(
+                self.documents,
+                lambda one: one.used_at is None,
+                lambda one: one.fetched_at,
+                self.limits.unused_documents,
+            )
+        self.documents[url] = kept
+
+    def find_document(self, url: str, *, now: float) -> ClientDocument | None:
+        self._forget(self.documents, now)
+        return self.documents.get(url)
 
     def find_redirect_binding(self, client_id: str) -> RedirectBinding | None:
         return self.bindings.get(client_id)
@@ -167,6 +187,9 @@ class Model:
         client = self.find_client(grant.client_id, now=now)
         if client is not None and client.used_at is None:
             self.clients[grant.client_id] = change(client, used_at=now, expires_at=None)
+        kept = self.find_document(grant.client_id, now=now)
+        if kept is not None and kept.used_at is None:
+            self.documents[grant.client_id] = change(kept, used_at=now)
         return CodeOutcome.REDEEMED
 
     def find_grant(self, grant_id: bytes, *, now: float) -> Grant | None:

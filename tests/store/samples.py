@@ -16,6 +16,7 @@ from omnitornado.store.records import (
     AuthorizationCode,
     BrowserSession,
     Client,
+    ClientDocument,
     Consent,
     Grant,
     KnownAddress,
@@ -161,6 +162,16 @@ def build_task(**changed: Any) -> Task:
 def build_address(**changed: Any) -> KnownAddress:
     members: dict[str, Any] = {"username": "ada", "expires_at": START + 86_400}
     return KnownAddress(**members | changed)
+
+
+def build_document(**changed: Any) -> ClientDocument:
+    members: dict[str, Any] = {
+        "document": {"client_id": "https://client.example/client.json", "redirect_uris": ["https://a/"]},
+        "fetched_at": START,
+        "fresh_until": START + 300,
+        "expires_at": START + 86_400,
+    }
+    return ClientDocument(**members | changed)
 
 
 class QuickFiles(Files):

@@ -24,6 +24,7 @@ from .samples import (
     build_client,
     build_code,
     build_consent,
+    build_document,
     build_grant,
     build_mcp_session,
     build_session,
@@ -66,6 +67,7 @@ METHODS = (
     "start_task",
     "end_task",
     "interrupt_tasks",
+    "keep_document",
     "use_once",
     "use_once",
 )
@@ -186,6 +188,10 @@ def _build_call(step: Step, now: float) -> tuple[tuple[Any, ...], dict[str, Any]
             {"status": "completed", "cause": "", "sealed": b"x" * 5 * variant, "now": now},
         ),
         "interrupt_tasks": lambda: ((), {"path": f"/{variant % 2}", "now": now}),
+        "keep_document": lambda: (
+            (client_id, build_document(fetched_at=now, expires_at=now + 90 * (variant + 1))),
+            {},
+        ),
         "use_once": lambda: (
             ("assertion", person, f"value {index}"),
             {"expires_at": now + 60 * (variant + 1), "now": now, "wait": variant % 2 == 0},
@@ -203,6 +209,7 @@ def _build_questions(now: float) -> list[tuple[str, tuple[Any, ...], dict[str, A
         key = digest(f"key {index}")
         questions += [
             ("find_client", (client_id,), at),
+            ("find_document", (client_id,), at),
             ("find_code", (key,), at),
             ("find_grant", (build_grant(f"g{index}").grant_id,), at),
             ("find_session", (key,), at),

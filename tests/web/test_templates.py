@@ -80,6 +80,7 @@ STRANGE = Record(
 APP = Record(
     public_id="a1",
     client_name="Chat",
+    publisher="chat.example",
     redirect_host="chat.example",
     scopes=["mcp"],
     since="May",
@@ -88,6 +89,7 @@ APP = Record(
 STRANGE_APP = Record(
     public_id='"><b>',
     client_name=HOSTILE,
+    publisher=None,
     redirect_host=HOSTILE,
     scopes=[HOSTILE],
     since="May",
@@ -120,6 +122,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "binds_redirect": False,
         "loopback_only": False,
         "self_registered": False,
+        "publisher": None,
+        "is_verified": False,
+        "imitated": None,
         "resources": ["https://mcp.example/mcp"],
         "scopes": [SCOPE],
         "switch_account_url": "/login?switch=1",
@@ -149,6 +154,8 @@ STATES: list[tuple[str, dict[str, Any]]] = [
     ("login.html", {"username": HOSTILE, "error": HOSTILE, "client_name": HOSTILE}),
     ("consent.html", {"binds_redirect": True, "client_uri": "https://chat.example/about"}),
     ("consent.html", {"loopback_only": True, "self_registered": True, "client_name": ""}),
+    ("consent.html", {"self_registered": True, "publisher": "chat.example", "is_verified": True}),
+    ("consent.html", {"publisher": "x.example", "imitated": "chat.example", "loopback_only": True}),
     ("consent.html", {"scopes": [SCOPE, MANY], "resources": ["https://a.example", "https://b.example"]}),
     (
         "consent.html",
@@ -307,15 +314,36 @@ def test_consent_warns_only_where_there_is_something_to_check() -> None:
     assert "verified" in render("consent.html", self_registered=True).find_only("main").text
 
 
-def test_a_client_known_by_its_url_is_shown_with_the_host_that_names_it() -> None:
-    """Our choice: a name alone proves nothing; the host of the client's metadata document does."""
-    address = "https://chat.example/oauth/client.json"
-    facts = render("consent.html", client_id=address).find_only("dl", class_="panel")
-    assert "Name given by chat.example" in facts.text
-    registered = render("consent.html", client_id=address, self_registered=True).find_only(
-        "dl", class_="panel"
-    )
-    assert "Name given" not in registered.text
+def test_an_app_known_by_its_document_is_shown_with_the_host_that_stands_for_it() -> None:
+    """Required by MCP 2026-07-28 (Client ID Metadata Document security): the host is shown; verified is what
+    its own domain gave, and a copy that came along is not.
+    """
+    known = {"self_registered": True, "publisher": "chat.example"}
+    verified = render("consent.html", **known, is_verified=True).find_only("dl", class_="panel")
+    assert "Published by chat.example Verified" in " ".join(verified.text.split())
+    shipped = render("consent.html", **known).find_only("dl", class_="panel")
+    assert "chat.example" in shipped.text
+    assert "erified" not in shipped.text
+    nobody = render("consent.html", client_id="https://chat.example/client.json", self_registered=True)
+    assert "Published by" not in nobody.find_only("dl", class_="panel").text
+
+
+def test_a_verified_app_on_this_computer_is_warned_of_all_the_same() -> None:
+    """Required by MCP 2026-07-28 (localhost redirect URI risks): its domain can't tell who asks."""
+    known = {"self_registered": True, "publisher": "chat.example", "is_verified": True}
+    warning = render("consent.html", **known, loopback_only=True).find_only("section", class_="warning")
+    assert "chat.example can't tell who asks" in " ".join(warning.text.split())
+    assert "on this computer" in warning.text
+
+
+def test_a_name_that_belongs_to_another_host_is_warned_of() -> None:
+    """Our choice: verified is a domain, and never a name; the person is told what does not fit."""
+    changes = {"publisher": "attacker.example", "is_verified": True, "imitated": "chat.example"}
+    page = render("consent.html", **changes)
+    warning = " ".join(page.find_only("section", class_="warning").text.split())
+    assert "could be an app of chat.example" in warning
+    assert "published by attacker.example" in warning
+    assert page.find_only("button", value="approve").attrs["aria-describedby"] == "warning"
 
 
 def test_a_first_redirect_is_shown_in_full_before_it_is_bound() -> None:
