@@ -18,8 +18,8 @@ from omnitornado.skills.errors import SkillError
 if TYPE_CHECKING:
     import yaml
 
-MAX_BYTES = 64 * 1024
-"""Of the front matter."""
+MAX_BYTES = 16 * 1024
+"""Of the front matter: PyYAML takes up to a second for so much."""
 MAX_NESTING = 16
 MAX_INTEGER = 2**53 - 1
 """Beyond it JSON readers disagree (RFC 8259 §6)."""

@@ -169,8 +169,8 @@ def test_characters_that_yaml_does_not_have_are_refused() -> None:
 
 
 def test_front_matter_is_bounded() -> None:
-    """Our choice: 64 KiB."""
-    assert refuse(f"---\nname: {'a' * MAX_BYTES}\n---\n") == "has more than 64 KiB of front matter"
+    """Our choice: 16 KiB."""
+    assert refuse(f"---\nname: {'a' * MAX_BYTES}\n---\n") == "has more than 16 KiB of front matter"
     assert len(parse(f"name: {'a' * (MAX_BYTES - 6)}")["name"]) == MAX_BYTES - 6
 
 
