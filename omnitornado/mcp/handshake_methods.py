@@ -2,6 +2,7 @@
 and earlier revisions' pages of the same names: the methods and notifications of the handshake era.
 """
 
+import logging
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -53,6 +54,11 @@ async def _set_log_level(services: Services, exchange: Exchange) -> Json:
     return {}
 
 
+log = logging.getLogger("omnitornado.mcp")
+
+MAX_REASON = 200
+"""Characters of a client's reason that the log shows."""
+
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
         "ping": _ping,
@@ -79,6 +85,10 @@ def _cancel(session: LiveSession, params: Json) -> None:
     call = session.calls.get(request_id) if is_id(request_id) else None  # type: ignore[arg-type]
     if call is not None:
         call.stop(CallCancelledError())
+        reason = params.get("reason")
+        if isinstance(reason, str):
+            # Quoted: the words are the client's.
+            log.info("cancelled: %r", reason[:MAX_REASON])
 
 
 NOTIFICATIONS = MappingProxyType({"notifications/cancelled": _cancel})

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import queue
 import threading
 from typing import Any, TypeAlias
@@ -405,6 +406,31 @@ def test_a_cancelled_request_stops_and_gets_no_response(version: str, name: str,
         assert (await wire.post(cancel, session)).status == 202
 
     run(scenario, server)
+
+
+def test_the_reason_of_a_cancellation_is_logged_in_short_and_quoted(caplog: pytest.LogCaptureFixture) -> None:
+    """Required by MCP 2025-11-25 basic/utilities/cancellation (Implementation Notes); quoted and cut: our
+    choice, for the words are anybody's."""
+    server, _ = build_waiting_server()
+    reasons: list[Any] = ["No\nneed" + "!" * 300, None, 3]
+
+    async def scenario(wire: Wire) -> None:
+        for reason in reasons:
+            session = await wire.open_session()
+            outbound = FakeOutbound()
+            message = build_call("wait", request_id=1, token=0)
+            call = asyncio.create_task(wire.post(message, session, outbound=outbound))
+            await outbound.arrived.wait()
+            params = {"requestId": 1, "reason": reason}
+            await wire.post(
+                {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}, session
+            )
+            assert (await call).body is None
+
+    with caplog.at_level(logging.INFO, "omnitornado.mcp"):
+        run(scenario, server)
+    lines = [record.getMessage() for record in caplog.records if "cancelled" in record.getMessage()]
+    assert lines == ["cancelled: " + repr(reasons[0][:200])]
 
 
 def test_a_cancelled_member_leaves_a_gap_in_its_batch() -> None:
