@@ -40,10 +40,7 @@ def test_every_authorization_scenario_of_a_revision_passes(
     serve: Serve, ledger: Ledger, tmp_path: Path, revision: str
 ) -> None:
     """Required by the conformance suite's authorization scenarios: the metadata, and a code that a person who
-    signed in has approved, redeemed with PKCE.
-
-    Known gap: client ID metadata documents, whose absence is a warning.
-    """
+    signed in has approved, redeemed with PKCE."""
     client = {"client_id": "suite", "client_name": "Suite", "redirect_uris": ["http://127.0.0.1/callback"]}
     server, results = serve(clients=[client]), tmp_path / "results"
     results.mkdir()
@@ -52,5 +49,5 @@ def test_every_authorization_scenario_of_a_revision_passes(
         code, output = asyncio.run(run_suite(person, server.issuer, *options, folder=results))
         assert (person.sign_ins, person.approvals) == (1, 1), output
     assert code == 0, output
-    assert [one for one in find_blemishes(results) if "metadata-cimd" not in one] == []
+    assert find_blemishes(results) == []
     assert {scenario for scenario, _, _ in list_checks(results)} == SCENARIOS
