@@ -9,6 +9,7 @@ the token endpoint, as RFC 7523 §3 has it, or the endpoint they go to: clients 
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
+from omnitornado.log import log_event
 from omnitornado.net.fetched import FetchError
 from omnitornado.oauth.client import SIGNING_ALGORITHMS, ClientKeys, Clients, OAuthClient
 from omnitornado.oauth.errors import OAuthError
@@ -54,13 +55,34 @@ def parse_assertion(assertion_type: str | None, assertion: str | None) -> tuple[
 async def check_assertion(
     token: Token, client: OAuthClient, clients: Clients, *, issuer: str, now: float
 ) -> None:
-    """Raises: OAuthError invalid_client; temporarily_unavailable where it can't be told now."""
+    """Raises: OAuthError invalid_client; temporarily_unavailable where it can't be told now.
+
+    A client that may come without any proof is let in where its keys can't be had: what it sends besides can
+    make it no worse, and some hosts refuse to be asked by servers. What is proven wrong is refused to it too.
+    """
     check_audience(token, issuer)
     try:
         good_until = check_times(token.claims, now=now, leeway=LEEWAY, max_lifetime=MAX_LIFETIME)
     except JoseError as error:
         _refuse(f"the client assertion can't be accepted: {error}", "client_assertion_time")
-    await _check_signature(token, client.keys, clients, now=now)
+    try:
+        await _check_signature(token, client.keys, clients, now=now)
+    except FetchError as error:
+        log_event(
+            "client_keys.failed",
+            client=client.client_id,
+            reason=error.reason,
+            detail=error,
+            instead="none" if not client.is_confidential else None,
+        )
+        if client.is_confidential:
+            raise OAuthError(
+                code="temporarily_unavailable",
+                description=f"the client's jwks_uri can't be used: {error}",
+                reason=error.reason,
+                retry_after=RETRY_AFTER,
+            ) from None
+        return
     await _use_up(token, client, clients, good_until=good_until, now=now)
 
 
@@ -78,6 +100,7 @@ def check_audience(token: Token, issuer: str) -> None:
 
 
 async def _check_signature(token: Token, keys: ClientKeys | None, clients: Clients, *, now: float) -> None:
+    """Raises: OAuthError invalid_client, FetchError."""
     if keys is None or keys.signing_alg not in (None, token.algorithm):
         _refuse("the client assertion is not signed as this client said", "client_assertion_algorithm")
     try:
@@ -89,13 +112,6 @@ async def _check_signature(token: Token, keys: ClientKeys | None, clients: Clien
             raise JoseError("its keys can't be fetched here")
     except JoseError as error:
         _refuse(f"the client assertion can't be accepted: {error}", "client_assertion_signature")
-    except FetchError as error:
-        raise OAuthError(
-            code="temporarily_unavailable",
-            description=f"the client's jwks_uri can't be used: {error}",
-            reason=error.reason,
-            retry_after=RETRY_AFTER,
-        ) from None
 
 
 async def _use_up(

@@ -371,6 +371,35 @@ def test_keys_that_can_not_be_had_are_this_servers_trouble() -> None:
     bench(scenario)
 
 
+def test_a_client_that_needs_no_proof_is_let_in_without_its_keys() -> None:
+    """Our choice: ChatGPT signs where it can, and is content with "none"; its host may refuse this server."""
+
+    async def scenario(bench: Bench) -> None:
+        url = "https://app.example/client.json"
+        either = OAuthClient(
+            client_id=url,
+            client_name="An app",
+            redirect_uris=("https://app.example/callback",),
+            auth_methods=("private_key_jwt", "none"),
+            grant_types=("authorization_code",),
+            keys=ClientKeys(jwks_uri=JWKS_URI),
+        )
+        clients = Clients([either], bench.world.store, key_sets=RemoteKeySets(bench.fetch))
+        bench.fetch.documents[JWKS_URI] = FetchError("it answered with 403", reason="fetch_status")
+        assertion = sign(claim(url), kid="1")
+        assert await bench.authenticate(assertion, clients=clients) == either
+        with refused("invalid_client", "client_assertion_audience"):
+            await bench.authenticate(sign(claim(url, aud="https://other.example")), clients=clients)
+        bench.fetch.documents[JWKS_URI] = publish(make_key(), kid="1")
+        bench.world.advance(15)
+        assert await bench.authenticate(assertion, clients=clients) == either
+        for wrong in (assertion, sign(claim(url), key=make_key("ES256", "two"))):
+            with pytest.raises(OAuthError, match="invalid_client"):
+                await bench.authenticate(wrong, clients=clients)
+
+    bench(scenario)
+
+
 def test_a_registered_client_signs_as_well() -> None:
     """Required by RFC 7591 §2 (jwks, jwks_uri, token_endpoint_auth_method)."""
 
