@@ -25,11 +25,13 @@ from omnitornado import (
     EmbeddedResource,
     Icon,
     Image,
+    JsonRpcError,
     MCPServer,
     Message,
     ResourceContent,
     ResourceLink,
     ResourceNotFoundError,
+    TaskSupport,
     ToolAnnotations,
     ToolError,
     ToolResult,
@@ -379,6 +381,92 @@ async def run_until_stopped(context: Context) -> None:
 def read_diary(context: Context) -> str:
     """Read what needs a scope of its own: a client that lacks it is told so, and asks the person for more."""
     return f"Dear diary, {context.username} was here."
+
+
+# Tools whose calls go on as tasks, with clients that take them
+
+
+@mcp.tool(title="Greet", annotations=READ_ONLY)
+def greet(name: str) -> str:
+    """Greet somebody, at once: a tool that says nothing of tasks is never one.
+
+    Args:
+        name: Whom.
+    """
+    return f"Hello, {name}!"
+
+
+@mcp.tool(title="Compute slowly", task=True, annotations=READ_ONLY)
+async def slow_compute(seconds: float, context: Context, label: str = "") -> str:
+    """Take a while. As a task its progress is the task's status message.
+
+    Args:
+        seconds: How long.
+        label: What to call it.
+    """
+    await context.progress(0, seconds, f"Computing {label}".strip())
+    await asyncio.sleep(seconds)
+    return f"Computed {label} for {seconds:g} s."
+
+
+JOB = TaskSupport(required=True, time_limit=60, result_lifetime=600, poll_interval=0.5)
+
+
+@mcp.tool(title="Job that fails", task=JOB, annotations=READ_ONLY)
+async def failing_job() -> str:
+    """Fail after a while, in words that are meant for the model. Needs a client that takes tasks."""
+    await asyncio.sleep(1)
+    raise ToolError("The job failed, as it always does.")
+
+
+@mcp.tool(title="Job with a protocol error", task=True, annotations=READ_ONLY)
+async def protocol_error_job() -> str:
+    """Fail with a JSON-RPC error in place of a result, which no model sees."""
+    raise JsonRpcError(code=-32603, message="The job can't be run at all.")
+
+
+class Sure(TypedDict):
+    """A form with one box to tick."""
+
+    confirm: bool
+
+
+@mcp.tool(title="Ask during a task", task=True)
+async def confirm_delete(filename: str, context: Context) -> str:
+    """Ask the person before something is deleted (nothing ever is).
+
+    Args:
+        filename: What to delete.
+    """
+    answer = await context.elicit(f"Delete {filename}?", Sure, key="confirm")
+    if isinstance(answer, Accepted) and answer.data["confirm"]:
+        return f"Deleted {filename}."
+    return f"Kept {filename}."
+
+
+class Named(TypedDict):
+    """A form for a name."""
+
+    name: str
+
+
+@mcp.tool(title="Ask twice during a task", task=True)
+async def multi_input(context: Context) -> str:
+    """Ask two things at the same time, which may be answered one by one."""
+    name, sure = await asyncio.gather(
+        context.elicit("What is your name?", Named, key="name"),
+        context.elicit("Are you sure?", Sure, key="confirm"),
+    )
+    who = name.data["name"] if isinstance(name, Accepted) else "Somebody"
+    return f"{who} says {sure.action}."
+
+
+@mcp.tool(title="Ask before a task", task=TaskSupport(required=True, starts_at_once=False))
+async def test_tool_with_task(context: Context) -> str:
+    """Ask for a name in a plain call, and only then go on as a task."""
+    answer = await context.elicit("What is your name?", Named, key="user_name")
+    await context.start_task()
+    return f"Hello, {answer.data['name']}!" if isinstance(answer, Accepted) else "Hello!"
 
 
 # What the suite calls to see questions of the stateless era

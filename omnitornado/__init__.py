@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from omnitornado.mcp.context import Context
     from omnitornado.mcp.declaration import Icon
     from omnitornado.mcp.elicitation import Accepted, Answer, Cancelled, Declined
+    from omnitornado.mcp.jsonrpc import JsonRpcError
     from omnitornado.mcp.param_headers import param_header
     from omnitornado.mcp.prompts import Message
     from omnitornado.mcp.resources import ResourceContent, ResourceNotFoundError
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from omnitornado.mcp.sampling import Sample
     from omnitornado.mcp.schema import DeclarationError
     from omnitornado.mcp.server import MCPServer
+    from omnitornado.mcp.task_support import TaskSupport
     from omnitornado.mcp.tool_error import ToolError
     from omnitornado.mcp.tools import ToolAnnotations, ToolResult
     from omnitornado.oauth.people import Person
@@ -52,6 +54,7 @@ _HOMES = {
     "EmbeddedResource": "omnitornado.mcp.content",
     "Icon": "omnitornado.mcp.declaration",
     "Image": "omnitornado.mcp.content",
+    "JsonRpcError": "omnitornado.mcp.jsonrpc",
     "MCPServer": "omnitornado.mcp.server",
     "Message": "omnitornado.mcp.prompts",
     "Ready": "omnitornado.server",
@@ -62,6 +65,7 @@ _HOMES = {
     "Root": "omnitornado.mcp.roots",
     "Sample": "omnitornado.mcp.sampling",
     "Server": "omnitornado.server",
+    "TaskSupport": "omnitornado.mcp.task_support",
     "Text": "omnitornado.mcp.content",
     "ToolAnnotations": "omnitornado.mcp.tools",
     "ToolError": "omnitornado.mcp.tool_error",
@@ -83,6 +87,7 @@ __all__ = [  # noqa: RUF022 - the order of the documentation
     "Icon",
     "ToolAnnotations",
     "ToolResult",
+    "TaskSupport",
     "ResourceContent",
     "Message",
     "Completion",
@@ -95,6 +100,7 @@ __all__ = [  # noqa: RUF022 - the order of the documentation
     "param_header",
     "ToolError",
     "ClientCapabilityError",
+    "JsonRpcError",
     "ResourceNotFoundError",
     "DeclarationError",
     "Server",

@@ -44,6 +44,7 @@ from omnitornado.skills.start import open_skills
 from omnitornado.speed.choice import find_loop_factory, open_server
 from omnitornado.store.embedded import EmbeddedStore
 from omnitornado.store.errors import StoreDamaged, StoreError
+from omnitornado.store.limits import Limits
 from omnitornado.store.reading import OnProgress
 from omnitornado.web.identity import Identity
 from omnitornado.web.services import ScopeTool
@@ -170,6 +171,10 @@ class Server:
             durability=config.store.durability,
             snapshot_interval=config.store.snapshot_interval,
             max_unused_clients=config.registration.max_unused,
+            limits=Limits(
+                tasks_per_person=config.tasks.kept_per_person,
+                task_bytes_per_person=config.tasks.storage_per_person,
+            ),
             clock=self._clock,
             on_progress=self._on_progress,
         )
@@ -180,7 +185,7 @@ class Server:
             await store.close()
             raise
         self._identity = self._build_identity(sockets[0].getsockname()[1])
-        self._mounts = [McpMount(self._mcp, config.mcp, self._clock)]
+        self._mounts = [McpMount(self._mcp, config.mcp, config.tasks, self._clock)]
         self.authorization_server = self._build_authorization_server(store)
         await self.authorization_server.start()
         for mount in self._mounts:

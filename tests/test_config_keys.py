@@ -190,6 +190,15 @@ VALID: dict[tuple[str, str], list[tuple[object, object]]] = {
     ("mcp", "page_size"): [(1, 1), (10000, 10000)],
     ("mcp", "stream_buffer"): [("64KiB", 65536)],
     ("mcp", "stream_retention"): DURATION,
+    ("tasks", "time_limit"): [("15m", 900.0), (60, 60.0)],
+    ("tasks", "result_lifetime"): [("15m", 900.0), (60, 60.0)],
+    ("tasks", "max_lifetime"): [("2h", 7200.0), ("30d", 2592000.0)],
+    ("tasks", "poll_interval"): DURATION,
+    ("tasks", "running_per_person"): [(1, 1)],
+    ("tasks", "kept_per_person"): [(1, 1)],
+    ("tasks", "max_result"): [("64KiB", 65536)],
+    ("tasks", "storage_per_person"): [("64KiB", 65536)],
+    ("tasks", "threads"): [(1, 1)],
 }
 
 INVALID: dict[tuple[str, str], list[object]] = {
@@ -455,6 +464,15 @@ INVALID: dict[tuple[str, str], list[object]] = {
     ("mcp", "page_size"): [0, 10001, True, "8"],
     ("mcp", "stream_buffer"): [0, 1023, "1MB", True],
     ("mcp", "stream_retention"): [*NO_DURATION, 1.5],
+    ("tasks", "time_limit"): [*NO_DURATION, 1.5],
+    ("tasks", "result_lifetime"): [*NO_DURATION, 1.5],
+    ("tasks", "max_lifetime"): [*NO_DURATION, 1.5, "119m"],
+    ("tasks", "poll_interval"): [*NO_DURATION, 1.5],
+    ("tasks", "running_per_person"): [0, True, "8"],
+    ("tasks", "kept_per_person"): [0, True, "8"],
+    ("tasks", "max_result"): [0, 1023, "1MB", True],
+    ("tasks", "storage_per_person"): [0, 1023, "1MB", True],
+    ("tasks", "threads"): [0, 1025, True, "8"],
 }
 
 DEFAULTS = {
@@ -470,6 +488,7 @@ DEFAULTS = {
         *("/mcp", "omnitornado", "", None, (), 2.0, "mcp", 4194304, 60.0, 8, 15.0),
         *(30.0, 600.0, 64, 64, 100, 1000, 1048576, 300.0),
     ),
+    "tasks": (3600.0, 3600.0, 86400.0, 1.0, 16, 1000, 1048576, 33554432, 32),
 }
 
 

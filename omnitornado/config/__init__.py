@@ -21,6 +21,7 @@ from omnitornado.config.settings import (
     ServerSettings,
     StoreSettings,
 )
+from omnitornado.config.tasks import TaskSettings
 from omnitornado.config.tokens import TokenSettings
 from omnitornado.config.writing import build_base_url, build_reference, describe_config
 
@@ -41,6 +42,7 @@ __all__ = [
     "ScopeSettings",
     "ServerSettings",
     "StoreSettings",
+    "TaskSettings",
     "TokenSettings",
     "UserSettings",
     "build_base_url",

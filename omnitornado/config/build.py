@@ -33,6 +33,7 @@ from omnitornado.config.settings import (
     StoreSettings,
 )
 from omnitornado.config.source import find_lines, read_source
+from omnitornado.config.tasks import TaskSettings, check_tasks
 from omnitornado.config.tokens import TokenSettings
 from omnitornado.passwords import DEFAULT_ROUNDS
 
@@ -92,6 +93,9 @@ def _build(data: Mapping[str, Any], origin: Origin, rounds: int) -> Config:
     audit = _build_settings(AuditSettings, data, origin)
     with _pointing_at(("audit",), origin):
         check_file_place(audit.path)
+    tasks = _build_settings(TaskSettings, data, origin)
+    with _pointing_at(("tasks",), origin):
+        check_tasks(tasks)
     return Config(
         server=server,
         tokens=_build_settings(TokenSettings, data, origin),
@@ -102,6 +106,7 @@ def _build(data: Mapping[str, Any], origin: Origin, rounds: int) -> Config:
         login=login,
         audit=audit,
         mcp=_build_settings(McpSettings, data, origin),
+        tasks=tasks,
         clients=_build_clients(data, origin),
         scopes=_build_scopes(data, origin),
         resource_servers=_build_resource_servers(data, server, origin),

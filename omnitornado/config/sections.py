@@ -18,6 +18,7 @@ from omnitornado.config.settings import (
     ServerSettings,
     StoreSettings,
 )
+from omnitornado.config.tasks import TaskSettings
 from omnitornado.config.tokens import TokenSettings
 
 
@@ -37,6 +38,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     resource_servers: tuple[ResourceServerSettings, ...]
     scopes: tuple[ScopeSettings, ...]
     mcp: McpSettings
+    tasks: TaskSettings
     folder: Path
     """The configuration file's folder, absolute: relative paths and `app` start there."""
     source: str
@@ -109,5 +111,10 @@ SECTIONS = (
         settings=McpSettings,
         refused={"upstreams": "upstream servers are not supported in this version"},
         help="The MCP endpoint and the tools behind it.",
+    ),
+    Section(
+        name="tasks",
+        settings=TaskSettings,
+        help="Calls that outlast their request, with clients that take tasks (MCP extension, SEP-2663).",
     ),
 )

@@ -44,14 +44,34 @@ class CallSuspendedError(Exception):
     """The call ends here for now, and that is no failure: whoever runs it says what to answer."""
 
 
+class Tally:
+    """How many pieces of the author's work run for a call: a thread can't be stopped, and an async function
+    may not listen, so that some may outlast it. `on_empty` is called once, when the call is over and none
+    runs any more."""
+
+    def __init__(self, on_empty: Callable[[], None]) -> None:
+        self._on_empty = on_empty
+        self._count = 1  # the call itself
+
+    def begin(self) -> None:
+        self._count += 1
+
+    def end(self, _: object = None) -> None:
+        """One piece, or the call, is over."""
+        self._count -= 1
+        if self._count == 0:
+            self._on_empty()
+
+
 class Call:
     """One request in flight: its notifications' way out, its time, and the switch that ends it.
 
     Lives in the event loop; `deliver`, `wait` and `check_alive` may also be called from the tool's thread.
     """
 
-    def __init__(self, send: Send | None) -> None:
+    def __init__(self, send: Send | None, *, tally: Tally | None = None) -> None:
         self._send = send
+        self.tally = tally
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._helping: set[asyncio.Task[Any]] = set()
@@ -66,7 +86,7 @@ class Call:
     @contextlib.contextmanager
     def nest(self) -> "Iterator[Call]":
         """A call within this one: its time stands still with this one's."""
-        nested = Call(self._send)
+        nested = Call(self._send, tally=self.tally)
         self._nested.add(nested)
         try:
             yield nested

@@ -60,8 +60,14 @@ class ToolRunner:
     """Runs tools: async ones in the event loop, sync ones in a bounded pool, each within its time."""
 
     def __init__(
-        self, *, threads: int, timeout: float | None, patience: float, token_bytes: Callable[[int], bytes]
+        self,
+        *,
+        threads: int,
+        timeout: float | None,
+        patience: float | None,
+        token_bytes: Callable[[int], bytes],
     ) -> None:
+        """`timeout`, of a call, and `patience`, for a free thread, in seconds; None for no limit."""
         self._threads = ToolThreads(threads)
         self._token_bytes = token_bytes
         self._timeout = timeout
@@ -135,10 +141,9 @@ class ToolRunner:
         limit = self._timeout if isinstance(tool.timeout, msgspec.UnsetType) else tool.timeout
         work: asyncio.Future[Any]
         if tool.is_async:
-            work = asyncio.create_task(_guard(tool.function(**values)), context=scope)
+            work = self._begin(tool.function(**values), scope, call)
         else:
-            function = partial(scope.run, partial(tool.function, **values))
-            work = await self._threads.submit(function, patience=self._patience)
+            work = await self._submit(partial(scope.run, partial(tool.function, **values)), call)
         call.start_clock(limit)
         value = await self._wait(work, call)
         if tool.is_async:
@@ -147,9 +152,27 @@ class ToolRunner:
         if error is not None:
             raise error
         if inspect.isawaitable(value):  # a sync wrapper around an async function
-            work = asyncio.create_task(_guard(value), context=scope)
-            return await self._wait(work, call)
+            return await self._wait(self._begin(value, scope, call), call)
         return value
+
+    def _begin(
+        self, awaitable: Awaitable[Any], scope: contextvars.Context, call: Call
+    ) -> asyncio.Future[Any]:
+        work = asyncio.create_task(_guard(awaitable), context=scope)
+        if call.tally is not None:
+            call.tally.begin()
+            work.add_done_callback(call.tally.end)
+        return work
+
+    async def _submit(self, function: Callable[[], Any], call: Call) -> asyncio.Future[Any]:
+        try:
+            return await self._threads.submit(
+                function, patience=self._patience, stopped=call.stopped, tally=call.tally
+            )
+        except PoolBusyError:
+            if call.stop_reason is not None:
+                raise call.stop_reason from None
+            raise
 
     async def _wait(self, work: asyncio.Future[Any], call: Call) -> Any:
         # What `asyncio.wait` does, at a fifth of its cost.

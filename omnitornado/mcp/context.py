@@ -214,6 +214,18 @@ class Context(Conversation):
                 value = self._asker.keep_made(key, await value if inspect.isawaitable(value) else value)
         return msgspec.convert(value, kind)
 
+    async def start_task(self) -> bool:
+        """Go on as a task, for a tool with `task=TaskSupport(starts_at_once=False)`: the client gets a handle
+        to look for the result with, and what follows may take long.
+
+        The function runs again from its start, as after a question: what was answered is answered at once,
+        what `once` made stays, and here it then gets True.
+
+        Returns:
+            Whether the call is a task now. False with a client that takes none: the call goes on as it is.
+        """
+        return await self._asker.start_task()
+
     async def read_resource(self, uri: str) -> "tuple[ResourceContent, ...]":
         """Read a resource of this server, as the client would; its function may ask, too.
 

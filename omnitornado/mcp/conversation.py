@@ -51,6 +51,9 @@ class Asker(Protocol):
 
     async def complete(self, elicitation_id: str) -> None: ...
 
+    async def start_task(self) -> bool:
+        """Go on as a task; whether the call is one."""
+
     def find_made(self, key: str) -> Any:
         """What was made under this key, or UNSET."""
 
@@ -78,6 +81,9 @@ class Memory:
 
     def making(self) -> AbstractContextManager[None]:
         return nullcontext()
+
+    async def start_task(self) -> bool:
+        return False
 
 
 class NoAsker(Memory):

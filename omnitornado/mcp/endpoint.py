@@ -29,16 +29,19 @@ from omnitornado.mcp.jsonrpc import (
     RequestId,
     parse_body,
 )
-from omnitornado.mcp.limits import Limits, Quota, Share
-from omnitornado.mcp.needed_scopes import find_needed_scopes
+from omnitornado.mcp.limits import Limits, Quota, Share, TaskLimits
+from omnitornado.mcp.listening import LISTEN
+from omnitornado.mcp.needed_scopes import ScopeError, find_needed_scopes
 from omnitornado.mcp.outlet import Outlet
 from omnitornado.mcp.principal import Principal
 from omnitornado.mcp.replies import build_error_reply, log_refusal
 from omnitornado.mcp.request_state import KeyStore, RequestStates
 from omnitornado.mcp.server import MCPServer
 from omnitornado.mcp.sessions import Sessions, SessionStore
-from omnitornado.mcp.stateless import LISTEN, Stateless
+from omnitornado.mcp.stateless import Stateless
 from omnitornado.mcp.streams import Change, Hub, Outbound
+from omnitornado.mcp.task_record import TaskStore
+from omnitornado.mcp.tasks import Tasks
 from omnitornado.mcp.tools import Tool
 from omnitornado.store.transitions import StoreUnavailable
 
@@ -50,7 +53,7 @@ WEEK = 7 * 86400
 """Seconds."""
 
 
-class EndpointStore(SessionStore, KeyStore, Protocol):
+class EndpointStore(SessionStore, KeyStore, TaskStore, Protocol):
     """The transitions that an endpoint needs of the store."""
 
 
@@ -77,6 +80,7 @@ class Endpoint:
         tool_threads: int = 8,
         tool_patience: float = 10.0,
         limits: Limits = Limits(),  # noqa: B008 - frozen
+        task_limits: TaskLimits = TaskLimits(),  # noqa: B008 - frozen
         page_size: int = 1000,
         clock: Callable[[], float] = time.time,
         token_bytes: Callable[[int], bytes] = secrets.token_bytes,
@@ -85,12 +89,13 @@ class Endpoint:
         Args:
             server: what to serve.
             path: of the URL; sessions are bound to it.
-            sessions: keeps the sessions of the handshake era, and the key of the stateless era's states.
+            sessions: keeps the sessions of the handshake era, the key of the stateless era's states, tasks.
             session_lifetime: seconds since its last use that a session is kept.
             tool_timeout: seconds a tool may take unless it says otherwise; None for no limit.
             tool_threads: sync tools that run at a time.
             tool_patience: seconds a sync tool waits for a free thread.
             limits: what one person may take at a time, and how long a client may take to answer.
+            task_limits: the same of tasks.
             page_size: entries on a page of a list.
             clock: seconds since the epoch.
             token_bytes: random bytes.
@@ -100,7 +105,8 @@ class Endpoint:
         self._runner = ToolRunner(
             threads=tool_threads, timeout=tool_timeout, patience=tool_patience, token_bytes=token_bytes
         )
-        services = Services(server, self._runner, self._hub, page_size)
+        self.tasks = Tasks(sessions, task_limits, path=path, clock=clock, token_bytes=token_bytes)
+        services = Services(server, self._runner, self._hub, page_size, self.tasks)
         self._handshake = Handshake(
             services,
             Sessions(sessions, path=path, lifetime=session_lifetime, clock=clock, token_bytes=token_bytes),
@@ -118,6 +124,10 @@ class Endpoint:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         server.watch(self._note_change)
+
+    async def start(self) -> None:
+        """Begin, before anything is served: what the last process had left undone is seen to."""
+        await self.tasks.interrupt()
 
     def required_scopes(self, message: Message | Batch) -> frozenset[str]:
         """What a message needs beyond the endpoint's own scope: the scopes of what it calls or reads.
@@ -196,10 +206,12 @@ class Endpoint:
             self._closed = True
             self._server.unwatch(self._note_change)
             self._hub.close_all()
+            self.tasks.end_waiting()
 
     async def close(self) -> None:
         """Stop serving: as `end_streams`, and calls still in flight are answered that the server stops."""
         await self.end_streams()
+        await self.tasks.close()
         self._runner.close()
 
     async def _answer(
@@ -214,7 +226,7 @@ class Endpoint:
             era = classify(message, headers)
             needed = self.required_scopes(message)
             if not needed <= principal.scopes:
-                return _build_forbidden(needed, request_id)
+                raise ScopeError(needed)
             self._loop = asyncio.get_running_loop()
             serve = self._stateless.answer_post if era is Era.STATELESS else self._handshake.answer_post
             if isinstance(message, Request) and message.method == LISTEN and era is Era.STATELESS:
@@ -270,18 +282,12 @@ class Endpoint:
             reference = self._token_bytes(4).hex()
             log.error("internal error, reference %s", reference, exc_info=error)
             error = JsonRpcError(code=INTERNAL_ERROR, message=f"Internal error {reference}")
-        return build_error_reply(error, request_id)
+        reply = build_error_reply(error, request_id)
+        if isinstance(error, ScopeError):
+            return msgspec.structs.replace(reply, required_scopes=error.needed)
+        return reply
 
     def _note_change(self, change: Change) -> None:
         loop = self._loop
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._hub.tell, change)
-
-
-def _build_forbidden(needed: frozenset[str], request_id: RequestId | None) -> Reply:
-    error = JsonRpcError(
-        code=INVALID_REQUEST,
-        message=f"Insufficient scope: this call needs {' '.join(sorted(needed))}",
-        status=403,
-    )
-    return msgspec.structs.replace(build_error_reply(error, request_id), required_scopes=needed)

@@ -19,6 +19,7 @@ from omnitornado.mcp.principal import Principal
 from omnitornado.mcp.resources import ResourceContent
 from omnitornado.mcp.server import MCPServer
 from omnitornado.mcp.streams import Hub
+from omnitornado.mcp.tasks import Tasks
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -43,6 +44,7 @@ class Services(msgspec.Struct, frozen=True):
     runner: ToolRunner
     hub: Hub
     page_size: int
+    tasks: Tasks
 
 
 class Exchange(msgspec.Struct, frozen=True):
@@ -61,6 +63,10 @@ class Exchange(msgspec.Struct, frozen=True):
     build_asker: Callable[[Call], Asker] | None = None
     """How a call asks the client; None for a method that can't."""
     close_stream: Callable[[float | None], bool] | None = None
+    capabilities: Mapping[str, Any] = {}
+    """What the client declares with the request: stateless era alone."""
+    is_continued: bool = False
+    """Whether it brings the state of an earlier round."""
     read: Callable[[Call, Context, str], Awaitable[tuple[ResourceContent, ...]]] | None = None
     """Reads a resource within a call."""
 

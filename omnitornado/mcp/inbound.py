@@ -1,5 +1,6 @@
 """Implements: MCP 2026-07-28 basic/transports/streamable-http (Request Metadata, Server Validation),
-basic/index (`_meta`), basic/versioning (era detection); RFC 9110 §12.5.1 (Accept).
+basic/index (`_meta`), basic/versioning (era detection), MCP extension io.modelcontextprotocol/tasks (Routing
+Headers), RFC 9110 §12.5.1 (Accept).
 
 Pure: a message and its headers to a verdict. Header names are lower-cased by the caller.
 """
@@ -39,7 +40,14 @@ CLIENT_INFO_KEY = "io.modelcontextprotocol/clientInfo"
 CLIENT_CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
 LOG_LEVEL_KEY = "io.modelcontextprotocol/logLevel"
 
-NAMED_BY = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+NAMED_BY = {
+    "tools/call": "name",
+    "prompts/get": "name",
+    "resources/read": "uri",
+    "tasks/get": "taskId",
+    "tasks/update": "taskId",
+    "tasks/cancel": "taskId",
+}
 """Method to the parameter that `Mcp-Name` mirrors."""
 
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e]*")

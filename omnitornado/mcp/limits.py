@@ -27,6 +27,24 @@ class Limits(msgspec.Struct, frozen=True):
     event_log: EventLogLimits = EventLogLimits()
 
 
+class TaskLimits(msgspec.Struct, frozen=True):
+    """What is limited of tasks. How many are kept, and how much of their results, is the store's to say."""
+
+    time_limit: float = 3600.0
+    """Seconds that a task may run, unless its tool says otherwise."""
+    result_lifetime: float = 3600.0
+    """Seconds for which a result is kept at least, unless its tool says otherwise."""
+    max_lifetime: float = 86400.0
+    """Seconds, of the time to run and the time to be kept together, whatever a tool says."""
+    poll_interval: float = 1.0
+    """Seconds between two looks that clients are told."""
+    running_per_person: int = 16
+    max_result: int = 1 << 20
+    """Bytes."""
+    threads: int = 32
+    """Sync tools that run as tasks at a time."""
+
+
 class Quota:
     """So many at a time for each person."""
 

@@ -7,7 +7,7 @@ server/utilities/completion (Security), our choice of what is behind which scope
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from omnitornado.mcp.jsonrpc import Request
+from omnitornado.mcp.jsonrpc import INVALID_REQUEST, JsonRpcError, Request
 from omnitornado.mcp.prompts import Prompt
 from omnitornado.mcp.resources import Resource
 from omnitornado.mcp.server import MCPServer
@@ -16,6 +16,15 @@ from omnitornado.mcp.subscriptions import MAX_SUBSCRIPTIONS
 T = TypeVar("T")
 
 NOTHING: frozenset[str] = frozenset()
+
+
+class ScopeError(JsonRpcError):
+    """The token lacks scopes. 403, with a challenge that names all that the call needs."""
+
+    def __init__(self, needed: frozenset[str]) -> None:
+        message = f"Insufficient scope: this call needs {' '.join(sorted(needed))}"
+        super().__init__(code=INVALID_REQUEST, message=message, status=403)
+        self.needed = needed
 
 
 def find_needed_scopes(server: MCPServer, request: Request) -> frozenset[str]:

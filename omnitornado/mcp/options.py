@@ -12,6 +12,7 @@ from omnitornado.mcp.content import Annotations
 from omnitornado.mcp.declaration import Icon
 from omnitornado.mcp.jsonrpc import Json
 from omnitornado.mcp.resources import CacheScope
+from omnitornado.mcp.task_support import TaskSupport
 from omnitornado.mcp.tools import ToolAnnotations
 
 
@@ -45,6 +46,8 @@ class ToolOptions(Options, total=False):
     """A JSON Schema in place of the type hints; the function then takes one dictionary."""
     output_schema: Json | None
     """A JSON Schema in place of the return type."""
+    task: bool | TaskSupport
+    """Whether, and how, its calls run as tasks with clients that take them."""
 
 
 class ResourceOptions(Options, total=False):

@@ -15,6 +15,8 @@ class Principal(msgspec.Struct, frozen=True):
     client_id: str
     client_name: str
     scopes: frozenset[str]
+    grant: str = ""
+    """A name for what they allowed it, that may be shown and logged; empty where there is none."""
 
 
 PRINCIPAL: ContextVar[Principal] = ContextVar("omnitornado_principal")

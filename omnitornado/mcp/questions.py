@@ -25,6 +25,22 @@ class Question(msgspec.Struct, Generic[T], frozen=True):
     """Its name among the questions of a call."""
 
 
+class Names:
+    """The names of the questions of one run of a function: the second of a name is another question."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def find(self, name: str) -> str:
+        """A name that none had before; the same one for the same question in the next run."""
+        numbered, count = name, 1
+        while numbered in self._taken:
+            count += 1
+            numbered = f"{name}-{count}"
+        self._taken.add(numbered)
+        return numbered
+
+
 def parse_result(result: Any, kind: type[T]) -> T:
     """A client's result as a type.
 

@@ -3,13 +3,11 @@
 What a call has come to, sealed so that it can go through the client: who asks, what for, until when, what was
 asked and answered so far. Nothing is kept on the server; a key in the store opens it, also after a restart.
 
-The seal is encrypt-then-MAC: a keystream of SHAKE-256 over key and nonce, HMAC-SHA-256 over all of it, each
-with a key of its own. A state may be used twice within its time, like any request that is sent again:
-`Context.once` says what that means for a tool.
+A state may be used twice within its time, like any request that is sent again: `Context.once` says what that
+means for a tool.
 """
 
 import hashlib
-import hmac
 import re
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -19,11 +17,11 @@ import msgspec
 from omnitornado.base64url import decode, encode
 from omnitornado.mcp.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, Json, JsonRpcError, Request
 from omnitornado.mcp.principal import Principal
+from omnitornado.mcp.sealing import NONCE_BYTES, open_sealed, seal
 
 KEY_NAME = "mcp-request-state"
 KEY_BYTES = 32
-NONCE_BYTES = 16
-TAG_BYTES = 32
+PURPOSE = b"request state"
 MAX_SEALED = 512 * 1024
 """Characters of a sealed state. It comes back in a request's body, beside the answers of the next round."""
 
@@ -94,8 +92,8 @@ class RequestStates:
             JsonRpcError: -32603, it is too large to be carried.
         """
         state = msgspec.structs.replace(state, expires_at=self._clock() + self._lifetime)
-        sealed = _seal(await self._find_key(), msgspec.json.encode(state), self._token_bytes(NONCE_BYTES))
-        text = encode(sealed)
+        nonce = self._token_bytes(NONCE_BYTES)
+        text = encode(seal(await self._find_key(), msgspec.json.encode(state), nonce, purpose=PURPOSE))
         if len(text) > MAX_SEALED:
             message = "The answers to this call are too large to be carried on"
             raise JsonRpcError(code=INTERNAL_ERROR, message=message, status=200)
@@ -109,7 +107,7 @@ class RequestStates:
         """
         if not isinstance(text, str) or len(text) > MAX_SEALED or _BASE64URL.fullmatch(text) is None:
             raise _build_refusal("not of the form of a request state")
-        opened = _open(await self._find_key(), decode(text) or b"")
+        opened = open_sealed(await self._find_key(), decode(text) or b"", purpose=PURPOSE)
         if opened is None:
             raise _build_refusal("not sealed by this server")
         try:
@@ -139,29 +137,6 @@ class RequestStates:
 def build_digest(value: Any) -> bytes:
     """A digest of a JSON value; the order of an object's members makes no difference."""
     return hashlib.sha256(msgspec.json.encode(value, order="sorted")).digest()
-
-
-def _seal(key: bytes, data: bytes, nonce: bytes) -> bytes:
-    body = nonce + _apply_keystream(key, nonce, data)
-    return body + hmac.digest(_derive(key, b"mac"), body, "sha256")
-
-
-def _open(key: bytes, sealed: bytes) -> bytes | None:
-    body, tag = sealed[:-TAG_BYTES], sealed[-TAG_BYTES:]
-    if len(body) < NONCE_BYTES or not hmac.compare_digest(
-        tag, hmac.digest(_derive(key, b"mac"), body, "sha256")
-    ):
-        return None
-    return _apply_keystream(key, body[:NONCE_BYTES], body[NONCE_BYTES:])
-
-
-def _derive(key: bytes, purpose: bytes) -> bytes:
-    return hmac.digest(key, b"omnitornado request state " + purpose, "sha256")
-
-
-def _apply_keystream(key: bytes, nonce: bytes, data: bytes) -> bytes:
-    stream = hashlib.shake_256(_derive(key, b"encrypt") + nonce).digest(len(data))
-    return (int.from_bytes(data, "big") ^ int.from_bytes(stream, "big")).to_bytes(len(data), "big")
 
 
 def _build_refusal(reason: str, words: str = "it is not this call's") -> JsonRpcError:

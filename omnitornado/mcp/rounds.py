@@ -15,7 +15,7 @@ from omnitornado.mcp.call import Call, CallSuspendedError
 from omnitornado.mcp.client_capabilities import ClientCapabilityError, supports
 from omnitornado.mcp.conversation import Memory
 from omnitornado.mcp.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, Json, JsonRpcError
-from omnitornado.mcp.questions import Question
+from omnitornado.mcp.questions import Names, Question
 from omnitornado.mcp.request_state import Answered, CallState, build_digest
 
 T = TypeVar("T")
@@ -36,9 +36,18 @@ class InputRequiredError(CallSuspendedError):
         self.state = state
 
 
+class TaskWantedError(CallSuspendedError):
+    """The call ends here, and goes on as a task."""
+
+    def __init__(self, state: CallState) -> None:
+        super().__init__()
+        self.state = state
+
+
 class RoundAsker(Memory):
     """Asks the client of one request. `state` is what earlier rounds have come to (`start` makes one where
-    there were none), `responses` what the client answers now."""
+    there were none), `responses` what the client answers now; `can_start_task` says whether it may become
+    a task."""
 
     def __init__(
         self,
@@ -49,6 +58,7 @@ class RoundAsker(Memory):
         state: CallState | None,
         start: Callable[[], CallState],
         responses: Json,
+        can_start_task: bool = False,
     ) -> None:
         super().__init__(state.once if state is not None else {})
         self.capabilities = capabilities
@@ -58,9 +68,11 @@ class RoundAsker(Memory):
         self._responses = responses
         self._start = start
         self._answered = dict(state.answered) if state is not None else {}
+        self._can_start_task = can_start_task
+        self._wants_task = False
         self._making = 0
         self._asked: dict[str, tuple[bytes, Json]] = {}
-        self._names: set[str] = set()
+        self._names = Names()
 
     async def ask(self, question: Question[T]) -> T:
         """The answer, or the end of this round.
@@ -70,7 +82,7 @@ class RoundAsker(Memory):
         """
         if not supports(self.capabilities, question.required, self._version):
             raise ClientCapabilityError(question.required)
-        key = self._find_name(question.key)
+        key = self._names.find(question.key)
         digest = build_digest([question.method, question.params])[:DIGEST_BYTES]
         known = self._answered.get(key)
         if known is not None and known.digest == digest:
@@ -80,7 +92,7 @@ class RoundAsker(Memory):
             parsed = await self._parse(key, question, answer)
             self._answered[key] = Answered(digest, answer)
             return parsed
-        if not self._asked:
+        if not self._asked and not self._wants_task:
             # In a turn of its own: those who ask at the same time get into the same round.
             asyncio.get_running_loop().call_soon(self._suspend)
         self._asked[key] = (digest, {"method": question.method, "params": question.params})
@@ -94,20 +106,20 @@ class RoundAsker(Memory):
             yield
         finally:
             self._making -= 1
-            if self._asked:
+            if self._asked or self._wants_task:
                 asyncio.get_running_loop().call_soon(self._suspend)
+
+    async def start_task(self) -> bool:
+        """End the call here, so that it goes on as a task; False where it can't."""
+        if not self._can_start_task:
+            return False
+        if not self._asked and not self._wants_task:
+            asyncio.get_running_loop().call_soon(self._suspend)
+        self._wants_task = True
+        return await self._wait_for_the_end()
 
     async def complete(self, elicitation_id: str) -> None:
         """This revision has no such notification."""
-
-    def _find_name(self, name: str) -> str:
-        """A question's name in this run: the second of a name is another question."""
-        numbered, count = name, 1
-        while numbered in self._names:
-            count += 1
-            numbered = f"{name}-{count}"
-        self._names.add(numbered)
-        return numbered
 
     def _was_asked(self, key: str, digest: bytes) -> bool:
         # A client that answers before it was asked brings no state: its word is as good as it is later.
@@ -126,19 +138,17 @@ class RoundAsker(Memory):
         if self._making:
             return  # `making` comes back to it
         state = self._state or self._start()
-        if state.round >= MAX_ROUNDS:
+        state = msgspec.structs.replace(state, answered=self._answered, once=self.made)
+        if not self._asked:
+            self._call.stop(TaskWantedError(state))
+        elif state.round >= MAX_ROUNDS:
             message = f"The call has asked {MAX_ROUNDS} times and is not done"
             self._call.stop(JsonRpcError(code=INTERNAL_ERROR, message=message, status=200))
-            return
-        state = msgspec.structs.replace(
-            state,
-            round=state.round + 1,
-            asked={key: digest for key, (digest, _) in self._asked.items()},
-            answered=self._answered,
-            once=self.made,
-        )
-        requests = {key: request for key, (_, request) in self._asked.items()}
-        self._call.stop(InputRequiredError(requests, state))
+        else:
+            asked = {key: digest for key, (digest, _) in self._asked.items()}
+            state = msgspec.structs.replace(state, round=state.round + 1, asked=asked)
+            requests = {key: request for key, (_, request) in self._asked.items()}
+            self._call.stop(InputRequiredError(requests, state))
 
     async def _wait_for_the_end(self) -> NoReturn:
         """Whoever runs the call cancels this."""

@@ -20,6 +20,7 @@ from omnitornado.mcp.schema import DeclarationError
 from omnitornado.mcp.scope_by_annotation import ScopeByAnnotation
 from omnitornado.mcp.skills import SkillSource
 from omnitornado.mcp.streams import Change
+from omnitornado.mcp.task_support import EXTENSION
 from omnitornado.mcp.tools import Tool, build_tool
 from omnitornado.mcp.uri_template import is_template
 from omnitornado.mcp.versions import ICONS_SINCE, TITLES_SINCE
@@ -107,6 +108,8 @@ class MCPServer:
         if "scopes" not in options:
             options["scopes"] = self._scope_by_annotation.find_for_tool(options.get("annotations"))
         tool = build_tool(function, **options)
+        if tool.task is not None:
+            self.extensions.setdefault(EXTENSION, {})
         return _add(self.tools, tool, function)
 
     def remove_tool(self, name: str) -> bool:

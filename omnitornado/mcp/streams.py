@@ -25,11 +25,29 @@ class Change(msgspec.Struct, frozen=True):
     kind: str
     uri: str | None = None
 
+    is_large = False
+
+    def is_for(self, kinds: frozenset[str], uris: Collection[str]) -> bool:
+        """Whether who listens to these lists, and the resources at these URIs, is told."""
+        return self.kind in kinds if self.uri is None else self.uri in uris
+
     def build(self, build: "BuildNotification") -> Json:
         """The notification that tells of it."""
         if self.uri is not None:
             return build("notifications/resources/updated", {"uri": self.uri})
         return build(f"notifications/{self.kind}/list_changed", None)
+
+
+class News(Protocol):
+    """What a stream may be told of, once however often it happens before the stream is read. Hashable."""
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it is read alone."""
+
+    def is_for(self, kinds: frozenset[str], uris: Collection[str]) -> bool: ...
+
+    def build(self, build: "BuildNotification") -> Json: ...
 
 
 BuildNotification: TypeAlias = Callable[[str, Json | None], Json]
@@ -78,13 +96,13 @@ class Feed:
         self._build = build
         self._on_close = on_close
         self._last = last
-        self._changed: dict[Change, None] = {}
+        self._changed: dict[News, None] = {}
         stream.source = self.take
         stream.on_end = self.close
 
-    def offer(self, change: Change) -> None:
+    def offer(self, change: News) -> None:
         """Note a change, once."""
-        if self._wants(change):
+        if not self.closed and change.is_for(self._kinds, self._uris):
             self._changed[change] = None
             self.stream.wake()
 
@@ -93,8 +111,10 @@ class Feed:
         while self._changed:
             change = next(iter(self._changed))
             del self._changed[change]
-            if self._wants(change):
+            if change.is_for(self._kinds, self._uris):
                 yield change.build(self._build)
+                if change.is_large:
+                    return
 
     def close(self) -> None:
         """Hear no more, and end the stream."""
@@ -102,9 +122,6 @@ class Feed:
             self.closed = True
             self._on_close(self)
             self.stream.finish(None if self._last is None else self._last())
-
-    def _wants(self, change: Change) -> bool:
-        return change.kind in self._kinds if change.uri is None else change.uri in self._uris
 
 
 class Hub:

@@ -1,10 +1,12 @@
 """Implements: MCP 2026-07-28 server/tools (Protocol Messages): `tools/list`, `tools/call`, for both eras."""
 
 from omnitornado.mcp.call import Call
+from omnitornado.mcp.calls import build_error_outcome
 from omnitornado.mcp.content import adapt_blocks
 from omnitornado.mcp.exchange import Exchange, Services
 from omnitornado.mcp.jsonrpc import INVALID_PARAMS, Json, JsonRpcError
-from omnitornado.mcp.tools import Tool, build_call_result
+from omnitornado.mcp.task_support import build_task_refusal
+from omnitornado.mcp.tools import Outcome, Tool, build_call_result
 
 
 async def list_tools(services: Services, exchange: Exchange) -> Json:
@@ -31,12 +33,30 @@ def find_tool(services: Services, exchange: Exchange) -> Tool:
 
 
 async def call_tool(services: Services, exchange: Exchange, call: Call) -> Json:
-    """Run a tool and give its result the revision's shape.
+    """Run a tool, with a client that takes no tasks.
 
     Raises:
         JsonRpcError: unknown tool, malformed params.
         CallCancelledError: the client took the request back.
     """
-    tool, arguments = find_tool(services, exchange), exchange.get_object("arguments")
+    tool = find_tool(services, exchange)
+    if tool.task is not None and tool.task.required:
+        return _build_result(build_error_outcome(str(build_task_refusal(tool.label))), exchange.version)
+    return await run_tool(services, tool, exchange, call)
+
+
+async def run_tool(services: Services, tool: Tool, exchange: Exchange, call: Call) -> Json:
+    """Run a tool and give its result the revision's shape.
+
+    Raises:
+        JsonRpcError: malformed params, or a protocol failure of the tool's.
+        CallCancelledError: the client took the request back.
+        CallSuspendedError: it goes on elsewhere.
+    """
+    arguments = exchange.get_object("arguments")
     outcome = await services.runner.run(tool, arguments, exchange.build_context(call), call)
-    return build_call_result(outcome, exchange.version, adapt_blocks(outcome.blocks, exchange.version))
+    return _build_result(outcome, exchange.version)
+
+
+def _build_result(outcome: Outcome, version: str) -> Json:
+    return build_call_result(outcome, version, adapt_blocks(outcome.blocks, version))

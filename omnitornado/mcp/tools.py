@@ -40,6 +40,7 @@ from omnitornado.mcp.schema import (
     build_output,
     find_hints,
 )
+from omnitornado.mcp.task_support import TaskSupport, find_task_support
 from omnitornado.mcp.tool_error import ToolError as ToolError
 from omnitornado.mcp.versions import (
     ANY_STRUCTURED_SINCE,
@@ -100,6 +101,8 @@ class Tool(msgspec.Struct, frozen=True):
     """Seconds; None for no limit; UNSET for the endpoint's."""
     param_headers: tuple[ParamHeader, ...]
     meta: Json | None = None
+    task: TaskSupport | None = None
+    """None for a tool whose calls are never tasks."""
     descriptions: dict[str, Json] = msgspec.field(default_factory=dict)
     """By revision; filled as they are asked for."""
 
@@ -144,6 +147,7 @@ def build_tool(
     input_schema: Json | None = None,
     output_schema: Json | None = None,
     meta: Json | None = None,
+    task: bool | TaskSupport = False,
 ) -> Tool:
     """Make a tool of a function; what is not given comes from its name, type hints and docstring.
 
@@ -171,6 +175,7 @@ def build_tool(
             timeout=check_timeout(timeout),
             param_headers=parse_param_headers(arguments.schema),
             meta=check_meta(meta),
+            task=find_task_support(task),
         )
     except (DeclarationError, ValueError) as error:
         raise DeclarationError(f"tool {find_place(function)}: {error}") from None

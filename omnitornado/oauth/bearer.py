@@ -44,6 +44,8 @@ class Bearer(msgspec.Struct, frozen=True):
     scope: tuple[str, ...]
     grant_id: bytes
     expires_at: float
+    grant_name: str = ""
+    """The grant's name, which may be shown."""
 
 
 async def check_bearer(
@@ -94,6 +96,7 @@ def build_bearer(
         scope=restrict(scope, person.scopes),
         grant_id=grant.grant_id,
         expires_at=access.expires_at,
+        grant_name=grant.public_id,
     )
     check_scope(bearer, resource.scope)
     return bearer

@@ -6,11 +6,11 @@ from typing import Protocol
 from tornado.routing import URLSpec
 
 from omnitornado.app import build_mcp_route
-from omnitornado.config import McpSettings
+from omnitornado.config import McpSettings, TaskSettings
 from omnitornado.mcp.endpoint import Endpoint, EndpointStore
 from omnitornado.mcp.event_buffer import Bounds
 from omnitornado.mcp.event_log import EventLogLimits
-from omnitornado.mcp.limits import Limits
+from omnitornado.mcp.limits import Limits, TaskLimits
 from omnitornado.mcp.server import MCPServer
 from omnitornado.oauth.resource import ProtectedResource
 from omnitornado.web.mcp import McpService
@@ -54,10 +54,13 @@ class Mount(Protocol):
 class McpMount:
     """`[mcp]`: an `MCPServer` of our own."""
 
-    def __init__(self, server: MCPServer, settings: McpSettings, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, server: MCPServer, settings: McpSettings, tasks: TaskSettings, clock: Callable[[], float]
+    ) -> None:
         self.path, self.name, self.scope = settings.path, settings.name, settings.scope
         self._server = server
         self._settings = settings
+        self._tasks = tasks
         self._clock = clock
 
     def describe_scopes(self) -> dict[str, str]:
@@ -88,8 +91,10 @@ class McpMount:
             tool_threads=settings.tool_threads,
             limits=_build_limits(settings),
             page_size=settings.page_size,
+            task_limits=_build_task_limits(self._tasks),
             clock=self._clock,
         )
+        await self._endpoint.start()
 
     def build_spec(self, resource: ProtectedResource, services: Services) -> URLSpec:
         settings = self._settings
@@ -100,6 +105,8 @@ class McpMount:
             keep_alive=settings.keep_alive,
             write_timeout=settings.write_timeout,
         )
+        # A server that stops lets them finish, as it does requests.
+        self._endpoint.tasks.roster = services.in_flight
         route = build_mcp_route(self.path)
         return URLSpec(route.path, route.handler, {"services": services, "mcp": service})
 
@@ -117,4 +124,16 @@ def _build_limits(mcp: McpSettings) -> Limits:
         nesting=mcp.max_nesting,
         answer_timeout=mcp.answer_timeout,
         event_log=EventLogLimits(session=Bounds(bytes=mcp.stream_buffer), retention=mcp.stream_retention),
+    )
+
+
+def _build_task_limits(tasks: TaskSettings) -> TaskLimits:
+    return TaskLimits(
+        time_limit=tasks.time_limit,
+        result_lifetime=tasks.result_lifetime,
+        max_lifetime=tasks.max_lifetime,
+        poll_interval=tasks.poll_interval,
+        running_per_person=tasks.running_per_person,
+        max_result=tasks.max_result,
+        threads=tasks.threads,
     )

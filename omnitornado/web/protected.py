@@ -162,4 +162,5 @@ def build_principal(bearer: Bearer) -> Principal:
         client_id=bearer.client_id,
         client_name=bearer.client_name,
         scopes=frozenset(bearer.scope),
+        grant=bearer.grant_name,
     )

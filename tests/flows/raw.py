@@ -127,7 +127,8 @@ class RawClient:
             headers |= {"Mcp-Session-Id": self.session_id, "MCP-Protocol-Version": self.version}
         elif method != "initialize":
             headers |= {"MCP-Protocol-Version": STATELESS, "Mcp-Method": method}
-            headers |= {"Mcp-Name": params["name"]} if "name" in params else {}
+            name = params.get("name", params.get("taskId"))
+            headers |= {} if name is None else {"Mcp-Name": name}
             params = params | {"_meta": build_stateless_meta() | params.get("_meta", {})}
         body: dict[str, Any] = {"jsonrpc": "2.0", "method": method, "params": params}
         if request_id is not None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from omnitornado import Context, MCPServer
+from omnitornado import Context, MCPServer, TaskSupport
 
 mcp = MCPServer("journey", title="Journey", version="1.0.0")
 
@@ -52,3 +52,29 @@ async def wait_forever(context: Context) -> str:
     await context.progress(0, 1, "waiting")
     await asyncio.Event().wait()
     return "never"
+
+
+@mcp.tool(title="Write a report", task=True)
+async def report(words: str) -> str:
+    """Return what is given, as a task."""
+    return f"Report: {words}"
+
+
+@mcp.tool(title="Work forever", task=TaskSupport(required=True))
+async def work_forever(context: Context) -> str:
+    """Say that it works, and never end."""
+    await context.progress(1, 2, "at work")
+    await asyncio.Event().wait()
+    return "never"
+
+
+@mcp.tool(title="Work in a thread", task=True)
+def work_in_thread(pipe: str) -> str:
+    """Answer what comes through a named pipe: the test says when."""
+    return Path(pipe).read_text()
+
+
+@mcp.tool(title="Ask in a task", task=True)
+async def ask_in_task(context: Context) -> str:
+    """Wait for the person's word."""
+    return (await context.elicit("Sure?", bool, key="sure")).action

@@ -15,6 +15,7 @@ from omnitornado.mcp.inbound import NAMED_BY
 from omnitornado.mcp.principal import Principal
 from omnitornado.mcp.server import MCPServer
 from omnitornado.store.embedded import EmbeddedStore
+from omnitornado.store.limits import Limits as StoreLimits
 
 Json = dict[str, Any]
 
@@ -266,6 +267,7 @@ def run(
     *,
     logged: int | None = 0,
     clock: Clock | None = None,
+    store_limits: StoreLimits | None = None,
     **options: Any,
 ) -> list[str]:
     """Run a scenario against an endpoint on an in-memory store.
@@ -278,7 +280,7 @@ def run(
     now = clock or Clock()
 
     async def main() -> None:
-        store = EmbeddedStore.open(None, clock=now)
+        store = EmbeddedStore.open(None, clock=now, limits=store_limits)
         await store.start()
         endpoint = Endpoint(served, path="/mcp", sessions=store, clock=now, **options)
         try:

@@ -672,7 +672,7 @@ def test_a_tools_time_stands_still_while_the_client_has_a_question(name: str) ->
     async def stuck() -> None:
         await asyncio.Event().wait()
 
-    run(scenario, server, tool_timeout=0.1, logged=2)
+    run(scenario, server, tool_timeout=0.6, logged=2)
 
 
 def test_an_answer_counts_once_and_only_in_its_session() -> None:

@@ -16,7 +16,9 @@ from mcp_samples import (
     FakeOutbound,
     Wire,
     check_error_shape,
+    run,
 )
+from mcp_tasks import TaskClient
 
 from omnitornado.mcp.context import Context
 from omnitornado.mcp.endpoint import Endpoint
@@ -243,3 +245,46 @@ def test_anything_like_a_stateless_request_is_answered(message: Any, given_heade
             given_headers = given_headers | {"mcp-name": name}
     mirrored = {"mcp-protocol-version": "2026-07-28", "mcp-method": str(method), "accept": "*/*"}
     ask(json.dumps(shaped).encode(), given_headers | mirrored, "2025-11-25")
+
+
+KINDS = ("elicitation", "sampling", "roots", "no question")
+answers = st.fixed_dictionaries(
+    {},
+    optional={
+        "action": st.sampled_from(["accept", "decline", "cancel"]) | scalars,
+        "content": st.dictionaries(st.sampled_from(["name", "count", "x"]), anything, max_size=3) | anything,
+        "role": st.sampled_from(["assistant", "user"]) | scalars,
+        "model": scalars,
+        "roots": st.lists(st.dictionaries(st.sampled_from(["uri", "name"]), scalars, max_size=2)) | anything,
+    },
+)
+responses = st.dictionaries(st.sampled_from(KINDS) | st.text(max_size=4), answers | anything, max_size=4)
+
+
+@relaxed
+@given(
+    st.sampled_from(["tasks/get", "tasks/update", "tasks/cancel"]),
+    st.just("TASK") | scalars,
+    responses | anything,
+)
+def test_anything_sent_to_a_task_is_answered(method: str, task_id: Any, given_responses: Any) -> None:
+    """Our choice: no request makes a stack trace or a 500, and the task stays what a task can be."""
+    server = MCPServer("fuzz")
+
+    @server.tool(task=True)
+    async def ask_everybody(context: Context) -> str:
+        form = {"type": "object", "properties": {"name": {"type": "string"}, "count": {"type": "integer"}}}
+        asked = (context.elicit("?", form), context.sample("?", max_tokens=1), context.list_roots())
+        await asyncio.gather(*asked)
+        return "done"
+
+    async def scenario(wire: Wire) -> None:
+        client = TaskClient(wire)
+        mine = await client.start("ask_everybody")
+        await client.see_question(mine)
+        params = {"taskId": mine if task_id == "TASK" else task_id, "inputResponses": given_responses}
+        answer = await client.send(method, params)
+        check_reply(answer.reply, answer.sent)
+        assert (await client.get(mine))["status"] in ("input_required", "working", "completed", "cancelled")
+
+    run(scenario, server)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from mcp_samples import (
@@ -22,7 +22,7 @@ from mcp_samples import (
 )
 
 from omnitornado.mcp.context import Context
-from omnitornado.mcp.endpoint import Endpoint
+from omnitornado.mcp.endpoint import Endpoint, EndpointStore
 from omnitornado.mcp.server import MCPServer
 from omnitornado.store.embedded import EmbeddedStore
 from omnitornado.store.records import McpSession
@@ -98,7 +98,7 @@ def test_a_session_id_is_random_visible_and_stored_as_its_digest() -> None:
         endpoint = Endpoint(
             server,
             path="/a",
-            sessions=Store(),
+            sessions=cast(EndpointStore, Store()),
             session_lifetime=60,
             clock=clock,
             token_bytes=lambda count: bytes(range(count)),
@@ -492,7 +492,7 @@ def test_a_store_that_fails_is_said_plainly_and_promises_nothing() -> None:
 
     async def scenario(_: Wire) -> None:
         server = build_server()
-        wire = Wire(Endpoint(server, path="/mcp", sessions=Failing()), server)
+        wire = Wire(Endpoint(server, path="/mcp", sessions=cast(EndpointStore, Failing())), server)
         answer = await wire.post(build_request("initialize", {"protocolVersion": "2025-11-25"}, request_id=0))
         assert (answer.status, answer.code, answer.body["id"]) == (503, -32603, 0)
         assert "disk" not in json.dumps(answer.body)
