@@ -50,7 +50,7 @@ from omnitornado.web.mcp import McpHandler
 from omnitornado.web.metadata import ResourceMetadataHandler, ServerMetadataHandler
 from omnitornado.web.register import ClientConfigurationHandler, RegisterHandler
 from omnitornado.web.revoke import RevokeHandler
-from omnitornado.web.services import ScopeTool, Services
+from omnitornado.web.services import FindTools, Services
 from omnitornado.web.token import TokenHandler
 
 
@@ -109,11 +109,11 @@ ROUTES: Final = (
 """Every URL but the MCP endpoints', whose paths the configuration gives (`build_mcp_route`)."""
 
 
-def build_mcp_route(path: str) -> Route:
+def build_mcp_route(path: str, handler: type[RequestHandler] = McpHandler) -> Route:
     """The line of an MCP endpoint."""
     return Route(
         path.replace(".", r"\.") + "/?",
-        McpHandler,
+        handler,
         "MCP 2025-03-26 to 2026-07-28, RFC 6750, RFC 9728",
         path,
         is_oauth=False,
@@ -171,7 +171,7 @@ class AuthorizationServer:
         allowed_origins: Iterable[str] = (),
         trusted_proxies: Sequence[IPv4Network | IPv6Network] = (),
         bcrypt_threads: int = 2,
-        find_tools: Callable[[str], Sequence[ScopeTool]] = lambda scope: (),
+        find_tools: FindTools = lambda scope: (),
         audit: AuditLog | None = None,
         fetch: Fetch | None = None,
         clock: Callable[[], float] = time.time,
@@ -191,7 +191,7 @@ class AuthorizationServer:
             initial_token_hashes: SHA-256 digests of tokens, one of which a client must send to register;
                 none: anyone may.
             unused_client_lifetime: how long a registration is kept that never got a grant, None for ever.
-            find_tools: the tools behind a scope, for the consent page.
+            find_tools: the tools behind a scope, for the consent page; plain or async.
             audit: an open audit log, which the caller closes.
             fetch: how other hosts are asked; default: by https, and those on the public internet alone.
 

@@ -12,6 +12,17 @@ from typing import Any, Final, TextIO
 
 logger = logging.getLogger("omnitornado")
 
+LEVELS: Final = {
+    # It quotes a malformed request, and with it whatever secret the request carried.
+    "tornado.general": logging.WARNING,
+    # They name sessions by their ids.
+    "mcp.server.streamable_http": logging.ERROR,
+    "mcp.server.streamable_http_manager": logging.ERROR,
+}
+"""Loggers that say less than the others."""
+OWN_HANDLERS: Final = ("fastmcp",)
+"""Loggers of libraries that write by themselves, in a form of their own; under the command they don't."""
+
 PLAIN: Final = re.compile(r"[A-Za-z0-9_\-./:@+]{1,200}")
 MAX_VALUE: Final = 400
 
@@ -45,5 +56,9 @@ def configure_logging(stream: TextIO | None = None, *, level: int = logging.INFO
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    # It quotes a malformed request, and with it whatever secret the request carried.
-    logging.getLogger("tornado.general").setLevel(logging.WARNING)
+    for name, lowest in LEVELS.items():
+        logging.getLogger(name).setLevel(lowest)
+    for name in OWN_HANDLERS:
+        library = logging.getLogger(name)
+        library.handlers.clear()
+        library.propagate = True

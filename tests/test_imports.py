@@ -20,14 +20,15 @@ ALLOWED: dict[str, frozenset[str]] = {
     "passwords": frozenset(),
     "progress": frozenset(),
     "speed": frozenset(),
+    "sdk": LEAVES,
     "store": LEAVES,
     "oauth": LEAVES | {"store"},
     "mcp": LEAVES | {"store"},
     "skills": LEAVES | {"mcp"},
-    "web": LEAVES | {"oauth", "mcp", "store"},
+    "web": LEAVES | {"oauth", "mcp", "sdk", "store"},
     "app": LEAVES | {"web", "oauth", "mcp", "store"},
-    "serving": LEAVES | {"app", "web", "oauth", "mcp", "store"},
-    "server": LEAVES | {"serving", "app", "web", "oauth", "mcp", "store", "speed", "skills"},
+    "serving": LEAVES | {"app", "web", "oauth", "mcp", "sdk", "store"},
+    "server": LEAVES | {"serving", "app", "web", "oauth", "mcp", "sdk", "store", "speed", "skills"},
     "store_cli": LEAVES | {"store"},
     "cli": LEAVES | {"store_cli", "server", "serving", "skills", "app", "web", "oauth", "mcp", "store", ""},
     "__main__": frozenset({"cli"}),
@@ -35,7 +36,7 @@ ALLOWED: dict[str, frozenset[str]] = {
 }
 """Each room with those it may import beside itself; "" is the package's own `__init__`."""
 
-WITHOUT_TORNADO = ("oauth", "mcp", "skills", "store", *sorted(LEAVES))
+WITHOUT_TORNADO = ("oauth", "mcp", "sdk", "skills", "store", *sorted(LEAVES))
 FETCHES = PACKAGE / "net" / "guarded_fetch.py"
 """The one file of these rooms that knows Tornado: those who wire a server hand its fetch to the others."""
 

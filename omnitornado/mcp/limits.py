@@ -70,11 +70,12 @@ class Quota:
 
     def give_back(self, person: str, count: int = 1) -> None:
         """Give `count` back."""
-        left = self._taken[person] - count
+        left = self._taken.get(person, 0) - count
         if left:
             self._taken[person] = left
         else:
-            del self._taken[person]
+            # It may have gone already: who took nothing gives nothing back, whoever else has come and left.
+            self._taken.pop(person, None)
 
     def hold(self, person: str, count: int) -> "Share":
         """Take, and give back at the end: `with quota.hold(…):`."""

@@ -88,7 +88,7 @@ class AuthorizeHandler(AuthorizationHandler):
             action=f"/consent?{self.query}",
             csrf_token=self.build_form_token("consent", self.query),
             switch_account_url=build_login_url("/authorize?" + self.query),
-            **build_consent_view(request, person, scope, self.services, self.issuer, grants=before),
+            **await build_consent_view(request, person, scope, self.services, self.issuer, grants=before),
         )
 
     def _send_to_login(self, request: AuthorizationRequest) -> None:

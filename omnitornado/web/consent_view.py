@@ -1,6 +1,6 @@
 """What the consent page says of a request."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,7 +23,7 @@ class ScopeView:
     """The app has access already, and not to this."""
 
 
-def build_consent_view(
+async def build_consent_view(
     request: AuthorizationRequest,
     person: Person,
     scope: tuple[str, ...],
@@ -55,12 +55,17 @@ def build_consent_view(
             ScopeView(
                 name,
                 services.scopes.descriptions.get(name, name),
-                list(services.find_tools(name)),
+                await _find_tools(services, name),
                 is_new=bool(grants) and not any(name in grant.scope for grant in grants),
             )
             for name in scope
         ],
     }
+
+
+async def _find_tools(services: Services, scope: str) -> list[ScopeTool]:
+    found = services.find_tools(scope)
+    return list(await found if isinstance(found, Awaitable) else found)
 
 
 def _is_https(url: str | None) -> bool:

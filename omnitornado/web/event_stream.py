@@ -57,18 +57,24 @@ class EventStreamHandler(BaseHandler):
         raise NotImplementedError
 
     async def write_chunk(self, chunk: bytes) -> None:
-        """Send a part of an event stream. Nothing happens once the client has left."""
+        """Send a part of an event stream, with the head before the first. Nothing happens once the client has
+        left.
+        """
         # One at a time: Tornado forgets who waits for a flush when the next one begins.
         self._writing = self._writing or asyncio.Lock()
         async with self._writing:
             if self.is_open and not self.is_streaming:
-                self.is_streaming = True
-                self.set_header("Content-Type", "text/event-stream")
-                # nginx and others hold a stream back without it (streamable-http, Receiving Messages).
-                self.set_header("X-Accel-Buffering", "no")
-            for start in range(0, len(chunk), SLICE):
+                self.begin_stream()
+            for start in range(0, len(chunk) or 1, SLICE):
                 if self.is_open:
                     await self._write_slice(chunk[start : start + SLICE])
+
+    def begin_stream(self) -> None:
+        """From here on the answer is an event stream."""
+        self.is_streaming = True
+        self.set_header("Content-Type", "text/event-stream")
+        # nginx and others hold a stream back without it (streamable-http, Receiving Messages).
+        self.set_header("X-Accel-Buffering", "no")
 
     async def _write_slice(self, part: bytes) -> None:
         self.write(part)

@@ -14,10 +14,9 @@ from typing import Any
 from tornado.web import stream_request_body
 
 from omnitornado.mcp.endpoint import Endpoint
-from omnitornado.mcp.event_stream import Event, Reader
+from omnitornado.mcp.event_stream import Reader
 from omnitornado.mcp.exchange import Reply
-from omnitornado.oauth.bearer import BearerError
-from omnitornado.web.event_stream import KEEP_ALIVE, SLICE, build_event
+from omnitornado.web.event_stream import KEEP_ALIVE
 from omnitornado.web.protected import ProtectedHandler, Protection
 from omnitornado.web.services import Services
 
@@ -151,37 +150,6 @@ class McpHandler(ProtectedHandler):
 
     async def delete(self) -> None:
         await self.write_reply(await self.mcp.endpoint.handle_delete(self._find_headers(), self.principal))
-
-    async def write_reply(self, reply: Reply) -> None:
-        """The last word: an event on a stream, or the answer itself."""
-        if not self.is_open:
-            return
-        if not self.is_streaming:
-            self._write_head(reply)
-        if reply.body is None:
-            return
-        if reply.stream:
-            await self.write_chunk(build_event(Event(reply.body)))
-            return
-        self.write(reply.body)
-        if len(reply.body) > SLICE:
-            await self.finish_in_time()
-
-    def _write_head(self, reply: Reply) -> None:
-        if "Content-Type" not in reply.headers:
-            self.clear_header("Content-Type")
-        self.set_status(reply.status)
-        for name, value in reply.headers.items():
-            self.set_header(name, value)
-        if reply.required_scopes:
-            error = BearerError(
-                code="insufficient_scope",
-                description="the access token lacks a scope",
-                reason="scope_insufficient",
-                scope=sorted(reply.required_scopes | set(self.resource.scope)),
-            )
-            self.set_header("WWW-Authenticate", self.build_challenge(error))
-            self.log("mcp.refused", error=error.code, reason=error.reason)
 
     def on_connection_close(self) -> None:
         super().on_connection_close()

@@ -12,13 +12,15 @@ from typing import Any
 
 from tornado.web import HTTPError, stream_request_body
 
+from omnitornado.mcp.event_stream import Event
+from omnitornado.mcp.exchange import Reply
 from omnitornado.mcp.jsonrpc import INTERNAL_ERROR, INVALID_REQUEST
 from omnitornado.mcp.principal import Principal
 from omnitornado.oauth.bearer import Bearer, BearerError, build_challenge, check_bearer
 from omnitornado.oauth.resource import ProtectedResource
 from omnitornado.store.transitions import StoreUnavailable
 from omnitornado.web.base import find_detail
-from omnitornado.web.event_stream import EventStreamHandler
+from omnitornado.web.event_stream import SLICE, EventStreamHandler, build_event
 from omnitornado.web.services import Services
 
 AUTHENTICATED = ("POST", "GET", "HEAD", "DELETE")
@@ -115,6 +117,37 @@ class ProtectedHandler(EventStreamHandler):
     def build_challenge(self, error: BearerError) -> str:
         """The WWW-Authenticate header for this endpoint."""
         return build_challenge(error, self.resource, issuer=self.issuer)
+
+    async def write_reply(self, reply: Reply) -> None:
+        """The last word: an event on a stream, or the answer itself."""
+        if not self.is_open:
+            return
+        if not self.is_streaming:
+            self._write_head(reply)
+        if reply.body is None:
+            return
+        if reply.stream:
+            await self.write_chunk(build_event(Event(reply.body)))
+            return
+        self.write(reply.body)
+        if len(reply.body) > SLICE:
+            await self.finish_in_time()
+
+    def _write_head(self, reply: Reply) -> None:
+        if "Content-Type" not in reply.headers:
+            self.clear_header("Content-Type")
+        self.set_status(reply.status)
+        for name, value in reply.headers.items():
+            self.set_header(name, value)
+        if reply.required_scopes:
+            error = BearerError(
+                code="insufficient_scope",
+                description="the access token lacks a scope",
+                reason="scope_insufficient",
+                scope=sorted(reply.required_scopes | set(self.resource.scope)),
+            )
+            self.set_header("WWW-Authenticate", self.build_challenge(error))
+            self.log("mcp.refused", error=error.code, reason=error.reason)
 
     def end(self) -> None:
         """Finish the answer as it is."""

@@ -2,8 +2,9 @@
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from tornado.httputil import HTTPServerRequest
 from tornado.template import Loader
@@ -38,6 +39,10 @@ class ScopeTool:
     description: str
 
 
+FindTools: TypeAlias = Callable[[str], Sequence[ScopeTool] | Awaitable[Sequence[ScopeTool]]]
+"""The tools behind a scope; plain or async."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Services:
     """The one set of services of a server."""
@@ -65,8 +70,7 @@ class Services:
     allowed_origins: frozenset[str] = frozenset()
     trusted_proxies: Sequence[Network] = ()
     in_flight: InFlight = field(default_factory=InFlight)
-    find_tools: Callable[[str], Sequence[ScopeTool]] = lambda scope: ()
-    """The tools behind a scope."""
+    find_tools: FindTools = lambda scope: ()
     clock: Callable[[], float] = time.time
     token_bytes: TokenBytes = secrets.token_bytes
 
