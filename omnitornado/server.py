@@ -16,6 +16,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from tornado.web import Application, RequestHandler
 
 from omnitornado.app import ROUTES, AuthorizationServer, NotFoundHandler, build_url_specs
@@ -172,6 +173,7 @@ class Server:
             snapshot_interval=config.store.snapshot_interval,
             max_unused_clients=config.registration.max_unused,
             limits=Limits(
+                **msgspec.structs.asdict(config.limits),
                 tasks_per_person=config.tasks.kept_per_person,
                 task_bytes_per_person=config.tasks.storage_per_person,
             ),

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from omnitornado.config import SECTIONS, Config, ConfigError, build_config, is_loopback_host
+from omnitornado.config.limits import LimitSettings
 
 HERE = Path(__file__).parent
 ROUNDS = 4
@@ -115,6 +116,7 @@ VALID: dict[tuple[str, str], list[tuple[object, object]]] = {
     ("audit", "tool_calls"): [(True, True), (False, False)],
     ("audit", "max_size"): [(1024, 1024), ("1GiB", 2**30)],
     ("audit", "keep"): [(0, 0), (1000, 1000)],
+    **{("limits", name): [(1, 1), (10_000, 10_000)] for name in LimitSettings.__struct_fields__},
     ("users", "username"): [("a", "a"), ("x" * 128, "x" * 128), ("Renée O'Neil", "Renée O'Neil")],
     ("users", "scopes"): [(["mcp"], ("mcp",)), (["a:b", "c/d"], ("a:b", "c/d"))],
     ("users", "name"): [("", ""), ("Ada Lovelace", "Ada Lovelace")],
@@ -311,6 +313,7 @@ INVALID: dict[tuple[str, str], list[object]] = {
     ("audit", "tool_calls"): ["true", 1, 0],
     ("audit", "max_size"): [0, 1023, "2GiB", "1MB", True],
     ("audit", "keep"): [-1, 1001, True, "5"],
+    **{("limits", name): [0, -1, 10_001, True, "5", 1.0] for name in LimitSettings.__struct_fields__},
     ("users", "username"): ["", "x" * 129, "a\nb", "a\0", "a\u202eb", " a", *NOT_WORD],
     ("users", "password"): ["", "x" * 73, "a\0b", *NOT_WORD],
     ("users", "password_hash"): ["", "password", "$2b$12$short", *NOT_WORD],
@@ -484,6 +487,7 @@ DEFAULTS = {
     "outbound": ((),),
     "login": (43200.0, 2, ""),
     "audit": (None, True, 50 * 2**20, 5),
+    "limits": (1000, 100, 1000, 1000, 100, 1000, 1000, 100),
     "mcp": (
         *("/mcp", "omnitornado", "", None, (), 2.0, "mcp", 4194304, 60.0, 8, 15.0),
         *(30.0, 600.0, 64, 64, 100, 1000, 1048576, 300.0),

@@ -22,6 +22,7 @@ from omnitornado.config.endpoint import McpSettings
 from omnitornado.config.errors import ConfigError, KeyPath, MismatchError, Origin
 from omnitornado.config.keys import REQUIRED, Key, Section, Settings
 from omnitornado.config.kinds import name_type
+from omnitornado.config.limits import LimitSettings
 from omnitornado.config.outbound import OutboundSettings
 from omnitornado.config.registration import RegistrationSettings
 from omnitornado.config.resource_servers import ResourceServerSettings
@@ -105,6 +106,7 @@ def _build(data: Mapping[str, Any], origin: Origin, rounds: int) -> Config:
         outbound=_build_settings(OutboundSettings, data, origin),
         login=login,
         audit=audit,
+        limits=_build_settings(LimitSettings, data, origin),
         mcp=_build_settings(McpSettings, data, origin),
         tasks=tasks,
         clients=_build_clients(data, origin),

@@ -42,7 +42,7 @@ class RegistrationSettings(Settings, frozen=True):
     max_unused: Annotated[
         int,
         Key(
-            kind=integer(1, 1_000_000),
+            kind=integer(1, 100_000),
             default=1000,
             help="How many registered clients that nobody ever allowed in are kept; the oldest go first.",
         ),

@@ -9,6 +9,7 @@ from omnitornado.config.audit import AuditSettings
 from omnitornado.config.client_documents import ClientDocumentSettings
 from omnitornado.config.endpoint import McpSettings
 from omnitornado.config.keys import Section
+from omnitornado.config.limits import LimitSettings
 from omnitornado.config.outbound import OutboundSettings
 from omnitornado.config.registration import RegistrationSettings
 from omnitornado.config.resource_servers import ResourceServerSettings
@@ -33,6 +34,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     outbound: OutboundSettings
     login: LoginSettings
     audit: AuditSettings
+    limits: LimitSettings
     users: tuple[UserSettings, ...]
     clients: tuple[ClientSettings, ...]
     resource_servers: tuple[ResourceServerSettings, ...]
@@ -80,6 +82,11 @@ SECTIONS = (
         help="What the server itself asks of other hosts, always by https.",
     ),
     Section(name="login", settings=LoginSettings, help="Signing in at the browser."),
+    Section(
+        name="limits",
+        settings=LimitSettings,
+        help="How much is kept of one person, so that nobody fills the memory.",
+    ),
     Section(name="audit", settings=AuditSettings, help="A record of who did what, for later."),
     Section(
         name="users",

@@ -6,12 +6,14 @@ that make it so. They change nothing themselves.
 """
 
 import hmac
+from heapq import nsmallest
 
 import msgspec
 
+from omnitornado.store.ending import end_grant
 from omnitornado.store.eviction import find_excess
 from omnitornado.store.limits import Limits
-from omnitornado.store.memory import UNUSED, Changes, State
+from omnitornado.store.memory import UNUSED, Changes, State, find_user_group
 from omnitornado.store.plain import build_plain
 from omnitornado.store.records import Client
 
@@ -23,10 +25,12 @@ def register_client(
     client = msgspec.structs.replace(client, metadata=build_plain(client.metadata))
     known = state.clients.find_living(client.client_id, now)
     if known is not None and known.used_at is not None:
-        client = msgspec.structs.replace(client, used_at=known.used_at, expires_at=None)
+        client = msgspec.structs.replace(
+            client, used_at=known.used_at, used_by=known.used_by, expires_at=None
+        )
     gone = find_excess(
         state.clients,
-        UNUSED,
+        state.clients.find_members(UNUSED),
         limits.unused_clients,
         adding=client.client_id,
         age=lambda record: record.issued_at,
@@ -50,6 +54,7 @@ def update_client(
         issued_at=known.issued_at,
         expires_at=known.expires_at,
         used_at=known.used_at,
+        used_by=known.used_by,
         metadata=build_plain(client.metadata),
     )
     return client, (state.clients.build_put(client.client_id, client),)
@@ -68,7 +73,7 @@ def delete_client(
     return living, [
         state.clients.build_delete(client_id),
         *(state.codes.build_delete(key) for key in state.codes.find_client_members(client_id)),
-        *(state.grants.build_delete(grant_id) for grant_id in gone),
+        *(change for grant_id in gone for change in end_grant(state, grant_id)),
     ]
 
 
@@ -79,11 +84,30 @@ def _find_managed(state: State, client_id: str, registration_hash: bytes, now: f
     return client if expected is not None and hmac.compare_digest(expected, registration_hash) else None
 
 
-def use_client(state: State, client_id: str, now: float) -> Changes:
-    """Mark a registered client as one that has got a grant: it no longer lapses, nor falls to the cap."""
+def _has_grant(state: State, client_id: str, now: float) -> bool:
+    grants = state.grants.find_client_members(client_id)
+    return any(state.grants.find_living(grant_id, now) is not None for grant_id in grants)
+
+
+def _find_use(state: State, client_id: str) -> float:
+    client = state.clients.get(client_id)
+    return 0.0 if client is None or client.used_at is None else client.used_at
+
+
+def use_client(state: State, limits: Limits, client_id: str, username: str, now: float) -> Changes:
+    """Mark a registered client as one that has got a grant: it no longer lapses, nor falls to the cap of
+    those that have none. Of the clients that a person was the first to allow in, those that nobody allows in
+    any more make room; one that still has a grant never goes.
+    """
     client = state.clients.find_living(client_id, now)
     if client is None or client.used_at is not None:
         return ()
-    return (
-        state.clients.build_put(client_id, msgspec.structs.replace(client, used_at=now, expires_at=None)),
-    )
+    mine = state.clients.find_members(find_user_group(username))
+    excess = len(mine) + 1 - limits.clients_per_person
+    idle = [one for one in mine if not _has_grant(state, one, now)] if excess > 0 else []
+    gone = nsmallest(max(excess, 0), idle, key=lambda one: (_find_use(state, one), one))
+    used = msgspec.structs.replace(client, used_at=now, used_by=username, expires_at=None)
+    return [
+        *(state.clients.build_delete(one) for one in gone),
+        state.clients.build_put(client_id, used),
+    ]

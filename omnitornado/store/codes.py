@@ -9,6 +9,7 @@ import msgspec
 
 from omnitornado.store.clients import use_client
 from omnitornado.store.documents import use_document
+from omnitornado.store.ending import end_grant, start_access
 from omnitornado.store.eviction import find_excess
 from omnitornado.store.limits import REDEEMED_CODE_KEPT, Limits
 from omnitornado.store.memory import Change, Changes, State
@@ -23,8 +24,19 @@ def issue_code(
     code: AuthorizationCode,
     bind_redirect: RedirectBinding | None,
     remember: Sequence[Consent],
+    now: float,
 ) -> tuple[bool, Changes]:
-    changes: list[Change] = [state.codes.build_put(code_hash, code)]
+    gone = find_excess(
+        state.codes,
+        state.codes.find_members(code.username),
+        limits.codes_per_person,
+        adding=code_hash,
+        # One that was used is known for a replay alone: it goes before one that waits for its client.
+        age=lambda record: (float(record.grant_id is None), record.expires_at),
+        now=now,
+    )
+    changes: list[Change] = [state.codes.build_delete(key) for key in gone]
+    changes.append(state.codes.build_put(code_hash, code))
     if bind_redirect is not None:
         bound = state.bindings.get(bind_redirect.client_id)
         if bound is None:
@@ -51,7 +63,7 @@ def redeem_code(
     if code.grant_id is not None:
         # Two parties hold the code, so one of them stole it: what it gave ends (RFC 6749 §4.1.2).
         known = state.grants.get(code.grant_id) is not None
-        return CodeOutcome.ALREADY_USED, (state.grants.build_delete(code.grant_id),) if known else ()
+        return CodeOutcome.ALREADY_USED, end_grant(state, code.grant_id) if known else ()
     used = msgspec.structs.replace(
         code, grant_id=grant.grant_id, expires_at=max(code.expires_at, now + REDEEMED_CODE_KEPT)
     )
@@ -59,8 +71,8 @@ def redeem_code(
         state.codes.build_put(code_hash, used),
         *_make_room(state, limits, grant, now),
         state.grants.build_put(grant.grant_id, grant),
-        state.access.build_put(access_hash, access),
-        *use_client(state, grant.client_id, now),
+        *start_access(state, access_hash, access),
+        *use_client(state, limits, grant.client_id, grant.username, now),
         *use_document(state, grant.client_id, now),
     )
 
@@ -68,13 +80,13 @@ def redeem_code(
 def _make_room(state: State, limits: Limits, grant: Grant, now: float) -> Changes:
     gone = find_excess(
         state.grants,
-        grant.username,
+        state.grants.find_members(grant.username),
         limits.grants_per_person,
         adding=grant.grant_id,
         age=lambda record: record.last_used_at,
         now=now,
     )
-    return [state.grants.build_delete(grant_id) for grant_id in gone]
+    return [change for grant_id in gone for change in end_grant(state, grant_id)]
 
 
 def build_consent_key(*, username: str, client_id: str, redirect_uri: str, resource: str) -> bytes:
@@ -101,7 +113,7 @@ def _remember_consent(state: State, limits: Limits, consent: Consent) -> Changes
         consent = msgspec.structs.replace(consent, scope=scope)
     gone = find_excess(
         state.consents,
-        consent.username,
+        state.consents.find_members(consent.username),
         limits.consents_per_person,
         adding=key,
         age=lambda record: record.granted_at,

@@ -18,7 +18,7 @@ def keep_document(state: State, limits: Limits, url: str, kept: ClientDocument, 
     gone = (
         find_excess(
             state.documents,
-            UNUSED,
+            state.documents.find_members(UNUSED),
             limits.unused_documents,
             adding=url,
             age=lambda record: record.fetched_at,

@@ -178,7 +178,9 @@ class EmbeddedStore:
         bind_redirect: RedirectBinding | None = None,
         remember: Sequence[Consent] = (),
     ) -> bool:
-        decision = codes.issue_code(self._state, self._limits, code_hash, code, bind_redirect, remember)
+        decision = codes.issue_code(
+            self._state, self._limits, code_hash, code, bind_redirect, remember, self._clock()
+        )
         return await self._commit(*decision)
 
     async def find_code(self, code_hash: bytes, *, now: float) -> AuthorizationCode | None:
@@ -211,6 +213,7 @@ class EmbeddedStore:
     ) -> Rotation:
         decision = grants.rotate_refresh(
             self._state,
+            self._limits,
             grant_id,
             presented_hash,
             successor,
@@ -223,7 +226,7 @@ class EmbeddedStore:
         return await self._commit(*decision)
 
     async def issue_access(self, access_hash: bytes, access: AccessToken, *, now: float) -> bool:
-        return await self._commit(*grants.issue_access(self._state, access_hash, access, now))
+        return await self._commit(*grants.issue_access(self._state, self._limits, access_hash, access, now))
 
     async def find_access(self, access_hash: bytes, *, now: float) -> tuple[AccessToken, Grant] | None:
         access = self._access.get(access_hash)

@@ -7,7 +7,8 @@ import hmac
 
 import msgspec
 
-from omnitornado.store.limits import TOUCH_GRANULARITY
+from omnitornado.store.ending import add_access, end_grant
+from omnitornado.store.limits import TOUCH_GRANULARITY, Limits
 from omnitornado.store.memory import Changes, State
 from omnitornado.store.records import AccessToken, Grant
 from omnitornado.store.transitions import RefreshOutcome, RefreshSuccessor, Rotation
@@ -17,6 +18,7 @@ _MISSING = Rotation(RefreshOutcome.MISSING, None)
 
 def rotate_refresh(
     state: State,
+    limits: Limits,
     grant_id: bytes,
     presented_hash: bytes,
     successor: RefreshSuccessor,
@@ -35,7 +37,7 @@ def rotate_refresh(
         rotated = _build_rotated(grant, successor, now)
         return Rotation(RefreshOutcome.ROTATED, rotated), (
             state.grants.build_put(grant_id, rotated),
-            state.access.build_put(access_hash, access),
+            *add_access(state, limits, access_hash, access, now),
         )
     previous = grant.previous_hash
     if (
@@ -44,7 +46,7 @@ def rotate_refresh(
         and hmac.compare_digest(presented_hash, previous)
     ):
         return Rotation(RefreshOutcome.RETRIED, grant), ()
-    return Rotation(RefreshOutcome.REUSED, grant), (state.grants.build_delete(grant_id),)
+    return Rotation(RefreshOutcome.REUSED, grant), end_grant(state, grant_id)
 
 
 def _build_rotated(grant: Grant, successor: RefreshSuccessor, now: float) -> Grant:
@@ -60,21 +62,24 @@ def _build_rotated(grant: Grant, successor: RefreshSuccessor, now: float) -> Gra
     )
 
 
-def issue_access(state: State, access_hash: bytes, access: AccessToken, now: float) -> tuple[bool, Changes]:
+def issue_access(
+    state: State, limits: Limits, access_hash: bytes, access: AccessToken, now: float
+) -> tuple[bool, Changes]:
     if state.grants.find_living(access.grant_id, now) is None:
         return False, ()
-    return True, (state.access.build_put(access_hash, access),)
+    return True, add_access(state, limits, access_hash, access, now)
 
 
 def revoke_access(state: State, access_hash: bytes, now: float) -> tuple[bool, Changes]:
-    known = state.access.find_living(access_hash, now) is not None
+    access = state.access.find_living(access_hash, now)
+    known = access is not None and state.grants.find_living(access.grant_id, now) is not None
     return known, (state.access.build_delete(access_hash),) if known else ()
 
 
 def revoke_grant(state: State, grant_id: bytes, now: float) -> tuple[bool, Changes]:
-    """The grant's record alone: its tokens are void without it, and go as their own time comes."""
+    """With all its tokens."""
     known = state.grants.find_living(grant_id, now) is not None
-    return known, (state.grants.build_delete(grant_id),) if known else ()
+    return known, end_grant(state, grant_id) if known else ()
 
 
 def is_touch_due(grant: Grant, now: float) -> bool:

@@ -35,3 +35,38 @@ class Groups(Generic[K, V]):
                 del self._members[before]
         if after is not None:
             self._members.setdefault(after, {})[key] = None
+
+
+class SmallGroups(Generic[K, V]):
+    """As `Groups`, for groups that have few members each and are many: a member costs a pointer, not an entry
+    of a dictionary. `find_group` gives 16 bytes, say; every record is in a group.
+    """
+
+    def __init__(self, find_group: Callable[[V], bytes]) -> None:
+        self._find_group = find_group
+        self._members: dict[bytes, K | tuple[K, ...]] = {}
+
+    def find_members(self, group: bytes) -> tuple[K, ...]:
+        """Keys of the records in a group, in the order in which they came."""
+        found = self._members.get(group, ())
+        return found if isinstance(found, tuple) else (found,)
+
+    def regroup(self, key: K, old: V | None, new: V | None) -> None:
+        """Note that `key` holds `new` in place of `old`; None for no record."""
+        before: bytes | None = None if old is None else self._find_group(old)
+        after: bytes | None = None if new is None else self._find_group(new)
+        if before == after:
+            return
+        if before is not None:
+            self._set(before, tuple(one for one in self.find_members(before) if one != key))
+        if after is not None:
+            members: tuple[K, ...] = (key,)
+            self._set(after, self.find_members(after) + members)
+
+    def _set(self, group: bytes, members: tuple[K, ...]) -> None:
+        if len(members) == 1:
+            self._members[group] = members[0]
+        elif members:
+            self._members[group] = members
+        else:
+            del self._members[group]

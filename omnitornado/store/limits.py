@@ -10,12 +10,24 @@ TOUCH_GRANULARITY = 60.0
 """Seconds between two notes of a grant's last use: one journal line a minute a grant, however busy it is."""
 
 
+MAX_SAID = 16 * 1024
+"""Bytes of `clientInfo`, and of `capabilities`, that are kept of an MCP session; more is kept as nothing."""
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """The caps. Over one, records past their time go first, then the oldest; tasks excepted."""
 
     unused_clients: int = 1000
-    """Registered clients that never got a grant. Anyone may register, so the oldest of these go first; a
-    client that got a grant is never pruned."""
+    """Registered clients that never got a grant. Anyone may register, so the oldest of these go first."""
+
+    clients_per_person: int = 1000
+    """Registered clients that a person was the first to allow in and that nobody allows in any more; the one
+    allowed in longest ago goes first. A client that has a grant never goes."""
+
+    codes_per_person: int = 1000
+    """Authorization codes; those that were used go first (a replay of one is then refused and revokes
+    nothing), then the one that ends first.
+    """
 
     browser_sessions_per_person: int = 100
     """Signed-in browsers; the one that signed in longest ago goes first."""
@@ -25,6 +37,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     grants_per_person: int = 1000
     """Grants; the one used longest ago goes first, and with it its tokens."""
+
+    access_tokens_per_grant: int = 100
+    """Living access tokens; the one that ends first goes first. Each refresh makes one more."""
 
     consents_per_person: int = 1000
     """Remembered approvals; the oldest goes first."""

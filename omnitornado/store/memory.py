@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from omnitornado.store.expiry import ExpiryBuckets
-from omnitornado.store.groups import Groups
+from omnitornado.store.groups import Groups, SmallGroups
 from omnitornado.store.records import (
     AccessToken,
     AuthorizationCode,
@@ -44,7 +44,8 @@ class Table(Generic[K, V]):
     """Records of one kind by key.
 
     `ends` gives a record's end in seconds since the epoch (None: never); `group` the name its key is indexed
-    under, for instance the person's; `client` the client's id, where records are looked for by that as well.
+    under, for instance the person's; `client` the client's id, where records are looked for by that as well;
+    `owner` the id of the grant, where each has a few.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Table(Generic[K, V]):
         ends: Callable[[V], float | None] | None = None,
         group: Callable[[V], str | None] | None = None,
         client: Callable[[V], str] | None = None,
+        owner: Callable[[V], bytes] | None = None,
     ) -> None:
         self.name = name
         self.key_type: type[K] = key_type
@@ -63,8 +65,9 @@ class Table(Generic[K, V]):
         self._ends = ends
         self._groups: Groups[K, V] | None = None if group is None else Groups(group)
         self._clients: Groups[K, V] | None = None if client is None else Groups(client)
-        self._indexes: list[Groups[K, V]] = [
-            index for index in (self._groups, self._clients) if index is not None
+        self._owners: SmallGroups[K, V] | None = None if owner is None else SmallGroups(owner)
+        self._indexes: list[Groups[K, V] | SmallGroups[K, V]] = [
+            index for index in (self._groups, self._clients, self._owners) if index is not None
         ]
         self._expiry: ExpiryBuckets[K] = ExpiryBuckets()
         self._shards: list[dict[K, V]] = [{} for _ in range(SHARDS)]
@@ -92,6 +95,10 @@ class Table(Generic[K, V]):
     def find_client_members(self, client_id: str) -> Mapping[K, None]:
         """Keys of the records of a client."""
         return {} if self._clients is None else self._clients.find_members(client_id)
+
+    def find_owned(self, owner: bytes) -> Sequence[K]:
+        """Keys of the records of a grant."""
+        return () if self._owners is None else self._owners.find_members(owner)
 
     def build_put(self, key: K, record: V) -> Change:
         return (self.name, key, record)
@@ -150,7 +157,16 @@ class Table(Generic[K, V]):
         return sum(map(len, self._shards))
 
 
-def _find_use_group(record: Client | ClientDocument) -> str | None:
+def _find_client_group(client: Client) -> str | None:
+    return UNUSED if client.used_at is None else find_user_group(client.used_by)
+
+
+def find_user_group(username: str) -> str:
+    """The group of registered clients that a person was the first to allow in."""
+    return f"used by {username}"
+
+
+def _find_use_group(record: ClientDocument) -> str | None:
     return UNUSED if record.used_at is None else None
 
 
@@ -159,10 +175,10 @@ class State:
 
     def __init__(self) -> None:
         ends, person, client = attrgetter("expires_at"), attrgetter("username"), attrgetter("client_id")
-        self.clients = Table("client", str, Client, ends=ends, group=_find_use_group)
-        self.codes = Table("code", bytes, AuthorizationCode, ends=ends, client=client)
+        self.clients = Table("client", str, Client, ends=ends, group=_find_client_group)
+        self.codes = Table("code", bytes, AuthorizationCode, ends=ends, group=person, client=client)
         self.grants = Table("grant", bytes, Grant, ends=ends, group=person, client=client)
-        self.access = Table("access", bytes, AccessToken, ends=ends)
+        self.access = Table("access", bytes, AccessToken, ends=ends, owner=attrgetter("grant_id"))
         self.sessions = Table("session", bytes, BrowserSession, ends=ends, group=person)
         self.consents = Table("consent", bytes, Consent, group=person)
         self.bindings = Table("binding", str, RedirectBinding)

@@ -35,6 +35,8 @@ class Client(Record, frozen=True):
     """Digest of the registration access token (RFC 7592 §3) that may read, change and delete the
     registration; None: nobody may.
     """
+    used_by: str = ""
+    """The person who was the first to allow it in. Set by the store."""
 
 
 class AuthorizationCode(Record, frozen=True):

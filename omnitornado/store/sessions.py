@@ -1,9 +1,11 @@
 """What signing in, and opening an MCP session, changes."""
 
+from typing import Any
+
 import msgspec
 
 from omnitornado.store.eviction import find_excess
-from omnitornado.store.limits import Limits
+from omnitornado.store.limits import MAX_SAID, Limits
 from omnitornado.store.memory import Changes, State
 from omnitornado.store.plain import build_plain, build_text
 from omnitornado.store.records import BrowserSession, KnownAddress, McpSession
@@ -19,7 +21,7 @@ def open_session(
 ) -> Changes:
     gone = find_excess(
         state.sessions,
-        session.username,
+        state.sessions.find_members(session.username),
         limits.browser_sessions_per_person,
         adding=session_hash if replaces is None else replaces,
         age=lambda record: record.signed_in_at,
@@ -41,7 +43,7 @@ def open_mcp_session(
 ) -> Changes:
     gone = find_excess(
         state.mcp_sessions,
-        session.username,
+        state.mcp_sessions.find_members(session.username),
         limits.mcp_sessions_per_person,
         adding=session_hash,
         age=_find_renewal,
@@ -49,13 +51,19 @@ def open_mcp_session(
     )
     session = msgspec.structs.replace(
         session,
-        client_info=build_plain(session.client_info),
-        capabilities=build_plain(session.capabilities),
+        client_info=_build_bounded(session.client_info),
+        capabilities=_build_bounded(session.capabilities),
     )
     return [
         *(state.mcp_sessions.build_delete(key) for key in gone),
         state.mcp_sessions.build_put(session_hash, session),
     ]
+
+
+def _build_bounded(members: dict[str, Any]) -> dict[str, Any]:
+    """What a client says of itself, or nothing where that is more than any client has to say."""
+    plain = build_plain(members)
+    return plain if len(msgspec.msgpack.encode(plain)) <= MAX_SAID else {}
 
 
 def _find_renewal(session: McpSession) -> float:
@@ -101,7 +109,7 @@ def close_mcp_session(state: State, session_hash: bytes, now: float) -> tuple[bo
 def know_address(state: State, limits: Limits, key: bytes, known: KnownAddress, now: float) -> Changes:
     gone = find_excess(
         state.addresses,
-        known.username,
+        state.addresses.find_members(known.username),
         limits.known_addresses_per_person,
         adding=key,
         age=lambda record: record.expires_at,

@@ -21,6 +21,9 @@ Run = Callable[[Scenario], None]
 
 SMALL = Limits(
     unused_clients=3,
+    clients_per_person=3,
+    codes_per_person=3,
+    access_tokens_per_grant=3,
     browser_sessions_per_person=3,
     mcp_sessions_per_person=3,
     grants_per_person=3,

@@ -62,7 +62,7 @@ class Model:
 
     @staticmethod
     def _trim(
-        records: dict[Any, T], mine: Callable[[T], bool], age: Callable[[T], float], limit: int
+        records: dict[Any, T], mine: Callable[[T], bool], age: Callable[[T], Any], limit: int
     ) -> list[Any]:
         """Make room for one more."""
         keys = sorted((age(record), key) for key, record in records.items() if mine(record))
@@ -75,7 +75,7 @@ class Model:
         self._forget(self.clients, self.clock())
         known = self.clients.pop(client.client_id, None)
         if known is not None and known.used_at is not None:
-            client = change(client, used_at=known.used_at, expires_at=None)
+            client = change(client, used_at=known.used_at, used_by=known.used_by, expires_at=None)
         gone = self._trim(
             self.clients,
             lambda one: one.used_at is None,
@@ -142,6 +142,14 @@ class Model:
             bound = self.bindings.setdefault(bind_redirect.client_id, bind_redirect)
             if bound.redirect_uri != bind_redirect.redirect_uri:
                 return False
+        self._forget(self.codes, self.clock())
+        self.codes.pop(code_hash, None)
+        self._trim(
+            self.codes,
+            lambda one: one.username == code.username,
+            lambda one: (one.grant_id is None, one.expires_at),
+            self.limits.codes_per_person,
+        )
         self.codes[code_hash] = code
         for consent in remember:
             self._remember(consent)
@@ -170,27 +178,54 @@ class Model:
         if code is None:
             return CodeOutcome.MISSING
         if code.grant_id is not None:
-            self.grants.pop(code.grant_id, None)
+            self._end(code.grant_id)
             return CodeOutcome.ALREADY_USED
         self.codes[code_hash] = change(
             code, grant_id=grant.grant_id, expires_at=max(code.expires_at, now + 600)
         )
         self._forget(self.grants, now)
+        client = self.find_client(grant.client_id, now=now)
+        if client is not None and client.used_at is None:
+            self._use(client, grant.username, now)
         self._trim(
             self.grants,
             lambda one: one.username == grant.username,
             lambda one: one.last_used_at,
             self.limits.grants_per_person,
         )
+        self._end(grant.grant_id)
         self.grants[grant.grant_id] = grant
         self.access[access_hash] = access
-        client = self.find_client(grant.client_id, now=now)
-        if client is not None and client.used_at is None:
-            self.clients[grant.client_id] = change(client, used_at=now, expires_at=None)
         kept = self.find_document(grant.client_id, now=now)
         if kept is not None and kept.used_at is None:
             self.documents[grant.client_id] = change(kept, used_at=now)
         return CodeOutcome.REDEEMED
+
+    def _use(self, client: Client, username: str, now: float) -> None:
+        granted = {grant.client_id for grant in self.grants.values()}
+        mine = [one for one in self.clients.values() if one.used_at is not None and one.used_by == username]
+        excess = max(0, len(mine) + 1 - self.limits.clients_per_person)
+        idle = sorted(
+            (one.used_at, one.client_id) for one in mine if one.used_at and one.client_id not in granted
+        )
+        for _, client_id in idle[:excess]:
+            del self.clients[client_id]
+        self.clients[client.client_id] = change(client, used_at=now, used_by=username, expires_at=None)
+
+    def _end(self, grant_id: bytes) -> Grant | None:
+        self.access = {key: one for key, one in self.access.items() if one.grant_id != grant_id}
+        return self.grants.pop(grant_id, None)
+
+    def _add(self, access_hash: bytes, access: AccessToken, now: float) -> None:
+        self._forget(self.access, now)
+        self.access.pop(access_hash, None)
+        self._trim(
+            self.access,
+            lambda one: one.grant_id == access.grant_id,
+            lambda one: one.expires_at,
+            self.limits.access_tokens_per_grant,
+        )
+        self.access[access_hash] = access
 
     def find_grant(self, grant_id: bytes, *, now: float) -> Grant | None:
         self._forget(self.grants, now)
@@ -215,16 +250,16 @@ class Model:
             members = msgspec.structs.asdict(successor)
             grant = change(grant, previous_hash=presented_hash, rotated_at=now, last_used_at=now, **members)
             self.grants[grant_id] = grant
-            self.access[access_hash] = access
+            self._add(access_hash, access, now)
             return Rotation(RefreshOutcome.ROTATED, grant)
         if presented_hash == grant.previous_hash and now - grant.rotated_at <= grace:
             return Rotation(RefreshOutcome.RETRIED, grant)
-        return Rotation(RefreshOutcome.REUSED, self.grants.pop(grant_id))
+        return Rotation(RefreshOutcome.REUSED, self._end(grant_id))
 
     def issue_access(self, access_hash: bytes, access: AccessToken, *, now: float) -> bool:
         if self.find_grant(access.grant_id, now=now) is None:
             return False
-        self.access[access_hash] = access
+        self._add(access_hash, access, now)
         return True
 
     def find_access(self, access_hash: bytes, *, now: float) -> tuple[AccessToken, Grant] | None:
@@ -234,8 +269,10 @@ class Model:
         return None if access is None or grant is None else (access, grant)
 
     def revoke_access(self, access_hash: bytes) -> bool:
-        self._forget(self.access, self.clock())
-        return self.access.pop(access_hash, None) is not None
+        if self.find_access(access_hash, now=self.clock()) is None:
+            return False
+        del self.access[access_hash]
+        return True
 
     def revoke_grant(self, grant_id: bytes) -> bool:
         self._forget(self.grants, self.clock())

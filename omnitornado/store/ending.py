@@ -1,0 +1,38 @@
+"""Ending a grant, and keeping its access tokens few."""
+
+from omnitornado.store.eviction import find_excess
+from omnitornado.store.limits import Limits
+from omnitornado.store.memory import Changes, State
+from omnitornado.store.records import AccessToken
+
+
+def end_grant(state: State, grant_id: bytes) -> Changes:
+    """The grant goes, and its tokens with it: void they are without it, but they would stay until their time
+    is up, and who is allowed in and disconnected again and again could fill the memory with them.
+    """
+    return [
+        state.grants.build_delete(grant_id),
+        *(state.access.build_delete(key) for key in state.access.find_owned(grant_id)),
+    ]
+
+
+def start_access(state: State, access_hash: bytes, access: AccessToken) -> Changes:
+    """The first token of a new grant, which has no other, whatever had the same id before."""
+    others = (key for key in state.access.find_owned(access.grant_id) if key != access_hash)
+    return [
+        *(state.access.build_delete(key) for key in others),
+        state.access.build_put(access_hash, access),
+    ]
+
+
+def add_access(state: State, limits: Limits, access_hash: bytes, access: AccessToken, now: float) -> Changes:
+    """One more token of a grant; over the cap, the one that ends first goes."""
+    gone = find_excess(
+        state.access,
+        state.access.find_owned(access.grant_id),
+        limits.access_tokens_per_grant,
+        adding=access_hash,
+        age=lambda record: record.expires_at,
+        now=now,
+    )
+    return [*(state.access.build_delete(key) for key in gone), state.access.build_put(access_hash, access)]
