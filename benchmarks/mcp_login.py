@@ -60,8 +60,14 @@ class Browser:
 
 def find_token(port: int, *, username: str, password: str) -> str:
     """Sign in at an omnitornado server on this machine and bring an access token for `/mcp`."""
+    return find_tokens(port, username=username, password=password)["access_token"]
+
+
+def find_tokens(port: int, *, username: str, password: str) -> dict[str, str]:
+    """The same, with the refresh token and the client's id."""
     browser = Browser(port)
     metadata = {"redirect_uris": [REDIRECT_URI], "token_endpoint_auth_method": "none", "client_name": "Load"}
+    metadata |= {"grant_types": ["authorization_code", "refresh_token"]}
     _, _, registered = browser.send("POST", "/register", json.dumps(metadata), "application/json")
     client_id = json.loads(registered)["client_id"]
     verifier = secrets.token_urlsafe(48)
@@ -85,7 +91,8 @@ def find_token(port: int, *, username: str, password: str) -> str:
     }
     _, _, tokens = browser.post_form("/token", redeem)
     browser.close()
-    return str(json.loads(tokens)["access_token"])
+    found = json.loads(tokens)
+    return {name: str(found[name]) for name in ("access_token", "refresh_token")} | {"client_id": client_id}
 
 
 def _approve(browser: Browser, path: str, username: str, password: str) -> str:

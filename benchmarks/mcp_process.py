@@ -24,8 +24,14 @@ class MeasuredProcess:
     """A server that prints lines `key: value` and is then ready."""
 
     def __init__(
-        self, arguments: Sequence[str], *, ready: str, core: int, environment: Mapping[str, str] | None = None
+        self,
+        arguments: Sequence[str],
+        *,
+        ready: str,
+        core: int | None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
+        """`core`: None for any."""
         self._process = subprocess.Popen(
             [sys.executable, *arguments],
             env={**os.environ, "PYTHONPATH": str(TOP), "PYTHONUNBUFFERED": "1", **(environment or {})},
@@ -41,7 +47,7 @@ class MeasuredProcess:
             self._read_until(ready)
         finally:
             timer.cancel()
-        for task in Path(f"/proc/{self.pid}/task").iterdir():
+        for task in Path(f"/proc/{self.pid}/task").iterdir() if core is not None else ():
             with contextlib.suppress(OSError):
                 os.sched_setaffinity(int(task.name), {core})
 

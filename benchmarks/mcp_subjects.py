@@ -16,6 +16,9 @@ CONFIG = """
 [server]
 speed = "{speed}"
 
+[registration]
+rate_per_minute = 1000000
+
 [store]
 path = "{folder}/benchmark.state"
 

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from omnitornado.config.limits import LimitSettings
+from omnitornado.store.clients import register_client
 from omnitornado.store.limits import MAX_SAID, Limits
+from omnitornado.store.memory import State
 from omnitornado.store.records import Grant
 from omnitornado.store.transitions import CodeOutcome, Store
 
@@ -178,17 +180,21 @@ def test_a_session_keeps_no_more_of_what_a_client_says_than_any_has_to_say(run: 
     run(scenario)
 
 
+def test_of_a_large_group_a_fiftieth_goes_at_once() -> None:
+    """Our choice: looking for the oldest of a thousand with each registration would be most of its cost."""
+    state = State()
+    for number in range(1000):
+        state.clients.put(f"c{number}", build_client(f"c{number}", issued_at=START + number))
+    gone, _ = register_client(state, Limits(), build_client("new", issued_at=START + 5000), START + 5000)
+    assert gone == tuple(f"c{number}" for number in range(20))
+
+
 def test_every_bound_is_written_down_and_every_setting_reaches_it() -> None:
     """Our choice (docs/limits.md)."""
     text = (Path(__file__).parents[2] / "docs" / "limits.md").read_text(encoding="utf-8")
     configured = set(LimitSettings.__struct_fields__)
     assert configured <= set(Limits.__struct_fields__)
     assert [name for name in configured if f"`[limits] {name}`" not in text] == []
-    elsewhere = {
-        "unused_clients",
-        "unused_documents",
-        "used_values",
-        "used_values_per_party",
-        "task_bytes_per_person",
-    }
+    elsewhere = {"unused_clients", "unused_documents", "used_values", "used_values_per_party"}
+    elsewhere |= {"tasks_per_person", "task_bytes_per_person"}
     assert set(Limits.__struct_fields__) - configured == elsewhere
