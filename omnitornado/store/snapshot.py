@@ -36,8 +36,6 @@ from omnitornado.store.recovery import Recovered
 P = ParamSpec("P")
 T = TypeVar("T")
 
-SLICE = 256
-"""Records encoded in one turn of the loop: a tenth of a millisecond."""
 WRITE_SIZE = 256 * 1024
 """Bytes handed to the disk at once, so that as little waits in memory."""
 
@@ -151,7 +149,7 @@ class SnapshotWriter:
         payloads: list[bytes] = []
         count, size, number = 0, 0, 1
         for table in self._state.tables.values():
-            for records in table.iterate_slices(SLICE):
+            for records in table.iterate_slices(table.slice_size):
                 payloads.append(build_piece(table.name, records))
                 count += len(records)
                 size += len(payloads[-1])

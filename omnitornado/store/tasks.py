@@ -1,5 +1,5 @@
-"""Implements: MCP 2026-07-28 extensions/tasks (Task Status, Task Creation): what
-starting and ending a task changes.
+"""Implements: MCP extension io.modelcontextprotocol/tasks (Task Status, Task Creation): what starting and
+ending a task changes.
 """
 
 import msgspec

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
+from omnitornado.store.codec import build_piece
 from omnitornado.store.embedded import EmbeddedStore
 from omnitornado.store.records import Task
 from omnitornado.store.transitions import Store
@@ -144,3 +146,25 @@ def test_what_a_task_came_to_survives_a_kill_and_a_snapshot(tmp_path: Path) -> N
 async def _with(path: Path, work: Any) -> Any:
     async with opened(path, clock=Clock()) as store:
         return await work(store)
+
+
+def test_a_snapshot_takes_few_tasks_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our choice: each may hold a large result, and a turn of the loop encodes no more than some."""
+    written: list[int] = []
+
+    def watch(table: str, records: dict[Any, Any]) -> bytes:
+        piece = build_piece(table, records)
+        written.append(len(piece))
+        return piece
+
+    monkeypatch.setattr("omnitornado.store.snapshot.build_piece", watch)
+
+    async def write(store: EmbeddedStore) -> None:
+        for number in range(50):
+            task = build_task(username=f"person {number}", sealed=b"x" * 100_000)
+            await store.start_task(digest(str(number)), task, now=START)
+        assert await store.save_snapshot()
+        assert sum(written) > 5_000_000
+        assert max(written) < 500_000
+
+    asyncio.run(_with(tmp_path / "state", write))
