@@ -9,7 +9,7 @@ import pytest
 from ..conftest import build_settings
 from ..ledger import Ledger
 from ..person import Person
-from ..process import ServerProcess
+from ..process import TOP, ServerProcess
 from .connection import Application, Connection
 from .python import Python
 from .typescript import TypeScript
@@ -39,7 +39,12 @@ class Stage(NamedTuple):
 def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     package, mode = request.param
     ledger = Ledger()
-    served = {"name": "everything", "app": "examples.everything:mcp", "page_size": PAGE_SIZE}
+    served = {
+        "name": "everything",
+        "app": "examples.everything:mcp",
+        "page_size": PAGE_SIZE,
+        "skills": str(TOP / "examples" / "skills"),
+    }
     server = ServerProcess(tmp_path_factory.mktemp("features"), build_settings(mcp=served), ledger)
     application: Application | None = None
     # A busy machine may need longer for a restart than the two attempts that this SDK makes to come back.

@@ -54,6 +54,11 @@ class TypeScriptConnection:
     def authorize(self, scope: str) -> None:
         self._do("authorize", scope=scope)
 
+    def read_skills(self) -> Json:
+        """Every skill with its files, each verified by the SDK; package "client" alone."""
+        told: Json = self._do("readSkills")
+        return told
+
     def prepare(self, method: str, *answers: Json) -> None:
         self._do("prepare", method=method, answers=answers)
 

@@ -153,6 +153,20 @@ export class Connection {
     await this.#account.finishSignIn(this.#transport);
   }
 
+  /** All skills of the server, each with the text of its files; the SDK verifies them. Package `client` alone. */
+  async readSkills() {
+    const { SkillsClient } = await import('@modelcontextprotocol/client/ext/skills');
+    const skills = new SkillsClient(this.#client);
+    const read = async (skill) => {
+      const uris = skill.resources.map((resource) => resource.uri);
+      const files = await Promise.all(uris.map((uri) => skills.read(skill, uri)));
+      const got = await skills.get(skill.uri);
+      return { ...got.skill, files };
+    };
+    const listing = await skills.list();
+    return { supported: skills.supported, skills: await Promise.all(listing.skills.map(read)) };
+  }
+
   // What the server asks and tells
 
   prepare({ method, answers }) {
