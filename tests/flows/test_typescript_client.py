@@ -59,7 +59,7 @@ def add_all(application: TypeScriptApplication, count: int) -> list[str]:
 def use_everything(application: TypeScriptApplication) -> None:
     """List, call, and hear of progress."""
     tools = application.do("request", on=0, method="tools/list", params={})["tools"]
-    assert [tool["name"] for tool in tools] == ["add", "whoami", "countdown", "wait", "wait_forever"]
+    assert [tool["name"] for tool in tools][:3] == ["add", "whoami", "countdown"]
     caller = call(application, "whoami")["result"]
     if "structuredContent" in caller:
         expected = {"username": "ada", "client": "TypeScript app", "scopes": ["mcp"]}
