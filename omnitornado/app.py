@@ -25,6 +25,7 @@ from omnitornado.oauth.browser_session import BrowserSessions
 from omnitornado.oauth.client import Clients, OAuthClient
 from omnitornado.oauth.client_documents import DocumentRules, build_documents
 from omnitornado.oauth.consent import ConsentRules
+from omnitornado.oauth.device import DeviceRules
 from omnitornado.oauth.introspection import IntrospectionRules, ResourceServer, build_resource_servers
 from omnitornado.oauth.issuance import REFRESH_GRACE, TokenRules
 from omnitornado.oauth.key_sets import RemoteKeySets
@@ -40,6 +41,7 @@ from omnitornado.store.embedded import EmbeddedStore
 from omnitornado.web.account import AccountHandler
 from omnitornado.web.authorize import AuthorizeHandler
 from omnitornado.web.consent import ConsentHandler
+from omnitornado.web.device import DeviceAuthorizationHandler, DeviceHandler
 from omnitornado.web.guard import H, guard_handler
 from omnitornado.web.health import HealthHandler
 from omnitornado.web.home import HomeHandler, NotFoundHandler, StaticHandler
@@ -99,6 +101,8 @@ ROUTES: Final = (
     Route("/register/([^/]+)", ClientConfigurationHandler, "RFC 7592 §2", "/register/{client_id}"),
     Route("/revoke", RevokeHandler, "RFC 7009 §2", "/revoke"),
     Route("/introspect", IntrospectHandler, "RFC 7662 §2", "/introspect"),
+    Route("/device_authorization", DeviceAuthorizationHandler, "RFC 8628 §3.1", "/device_authorization"),
+    Route("/device", DeviceHandler, "RFC 8628 §3.3", "/device"),
     Route("/login", LoginHandler, "RFC 6749 §3.1", "/login"),
     Route("/logout", LogoutHandler, "our choice", "/logout"),
     Route("/account", AccountHandler, "our choice", "/account"),
@@ -167,6 +171,10 @@ class AuthorizationServer:
         registrations_per_minute: int = 60,
         initial_token_hashes: Iterable[bytes] = (),
         unused_client_lifetime: float | None = 30 * 86400.0,
+        can_use_devices: bool = True,
+        device_code_lifetime: float = 600.0,
+        device_interval: float = 5.0,
+        device_codes_per_minute: int = 30,
         resource_servers: Iterable[ResourceServer] = (),
         allowed_origins: Iterable[str] = (),
         trusted_proxies: Sequence[IPv4Network | IPv6Network] = (),
@@ -249,9 +257,20 @@ class AuthorizationServer:
             introspection=IntrospectionRules(
                 store=opened, people=known, resources=self._resources, servers=servers
             ),
+            devices=DeviceRules(
+                store=opened,
+                clients=presets,
+                scopes=policy,
+                resources=self._resources,
+                code_lifetime=device_code_lifetime,
+                interval=device_interval,
+                token_bytes=token_bytes,
+            ),
             templates=Loader(str(find_assets("templates")), autoescape="xhtml_escape"),
             can_register=can_register,
             registrations=RateLimit(registrations_per_minute),
+            can_use_devices=can_use_devices,
+            device_requests=RateLimit(device_codes_per_minute),
             allowed_origins=frozenset(allowed_origins),
             trusted_proxies=trusted_proxies,
             find_tools=find_tools,

@@ -12,6 +12,7 @@ import pytest
 from omnitornado.config import SECTIONS, Config, ConfigError, build_config, is_loopback_host
 from omnitornado.config.limits import LimitSettings
 
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 HERE = Path(__file__).parent
 ROUNDS = 4
 USER = {"username": "admin", "password": "password"}
@@ -117,6 +118,10 @@ VALID: dict[tuple[str, str], list[tuple[object, object]]] = {
     ("audit", "max_size"): [(1024, 1024), ("1GiB", 2**30)],
     ("audit", "keep"): [(0, 0), (1000, 1000)],
     **{("limits", name): [(1, 1), (10_000, 10_000)] for name in LimitSettings.__struct_fields__},
+    ("device", "enabled"): [(True, True), (False, False)],
+    ("device", "code_lifetime"): DURATION,
+    ("device", "interval"): DURATION,
+    ("device", "rate_per_minute"): [(1, 1)],
     ("users", "username"): [("a", "a"), ("x" * 128, "x" * 128), ("Renée O'Neil", "Renée O'Neil")],
     ("users", "scopes"): [(["mcp"], ("mcp",)), (["a:b", "c/d"], ("a:b", "c/d"))],
     ("users", "name"): [("", ""), ("Ada Lovelace", "Ada Lovelace")],
@@ -150,7 +155,10 @@ VALID: dict[tuple[str, str], list[tuple[object, object]]] = {
         ("client_secret_basic", "client_secret_basic"),
         ("client_secret_post", "client_secret_post"),
     ],
-    ("clients", "grant_types"): [(["authorization_code"], ("authorization_code",))],
+    ("clients", "grant_types"): [
+        (["authorization_code"], ("authorization_code",)),
+        ([DEVICE_CODE, "refresh_token"], (DEVICE_CODE, "refresh_token")),
+    ],
     ("clients", "scope"): [("mcp", ("mcp",)), ("a b  a", ("a", "b")), ("", None)],
     ("clients", "client_uri"): [("https://app.example.com/x", "https://app.example.com/x"), ("", None)],
     ("scopes", "scope"): [("files:write", "files:write")],
@@ -314,6 +322,10 @@ INVALID: dict[tuple[str, str], list[object]] = {
     ("audit", "max_size"): [0, 1023, "2GiB", "1MB", True],
     ("audit", "keep"): [-1, 1001, True, "5"],
     **{("limits", name): [0, -1, 10_001, True, "5", 1.0] for name in LimitSettings.__struct_fields__},
+    ("device", "enabled"): ["true", 1, 0, []],
+    ("device", "code_lifetime"): [*NO_DURATION, 1.5],
+    ("device", "interval"): [*NO_DURATION, 1.5],
+    ("device", "rate_per_minute"): [0, -1, True, "1"],
     ("users", "username"): ["", "x" * 129, "a\nb", "a\0", "a\u202eb", " a", *NOT_WORD],
     ("users", "password"): ["", "x" * 73, "a\0b", *NOT_WORD],
     ("users", "password_hash"): ["", "password", "$2b$12$short", *NOT_WORD],
@@ -488,6 +500,7 @@ DEFAULTS = {
     "login": (43200.0, 2, ""),
     "audit": (None, True, 50 * 2**20, 5),
     "limits": (1000, 100, 1000, 1000, 100, 1000, 1000, 100),
+    "device": (True, 600.0, 5.0, 30),
     "mcp": (
         *("/mcp", "omnitornado", "", None, (), 2.0, "mcp", 4194304, 60.0, 8, 15.0),
         *(30.0, 600.0, 64, 64, 100, 1000, 1048576, 300.0),

@@ -244,6 +244,7 @@ PIECES = [
 @given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
 @example('a = "\\""')
 @example("[a]\n[[a]]")
+@example("""[["'"]]""")
 def test_any_text_is_read_as_standard_toml_or_refused(text: str) -> None:
     """Our choice: a value that is read is the value that was written."""
     try:

@@ -9,6 +9,7 @@ from omnitornado.config.addresses import RESERVED_SEGMENTS, is_loopback_host
 from omnitornado.config.audit import AuditSettings
 from omnitornado.config.build import build_config, build_key_error, load_config
 from omnitornado.config.client_documents import ClientDocumentSettings
+from omnitornado.config.device import DeviceSettings
 from omnitornado.config.endpoint import McpSettings
 from omnitornado.config.errors import ConfigError
 from omnitornado.config.outbound import OutboundSettings
@@ -33,6 +34,7 @@ __all__ = [
     "ClientSettings",
     "Config",
     "ConfigError",
+    "DeviceSettings",
     "LoginSettings",
     "McpSettings",
     "OutboundSettings",

@@ -7,6 +7,8 @@ from omnitornado.config.credentials import CLIENT_ID, CLIENT_SECRET, JWKS, PASSW
 from omnitornado.config.keys import Key, Settings
 from omnitornado.config.kinds import SCOPE, SCOPES, array, choice, text
 
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
+
 
 class UserSettings(Settings, frozen=True):
     """One of `[[users]]`."""
@@ -114,9 +116,10 @@ class ClientSettings(Settings, frozen=True):
     grant_types: Annotated[
         tuple[str, ...],
         Key(
-            kind=array(choice("authorization_code", "refresh_token")),
+            kind=array(choice("authorization_code", "refresh_token", DEVICE_CODE)),
             default=["authorization_code", "refresh_token"],
-            help="The grants that the client may use; without refresh_token people sign in again each time.",
+            help="The grants that the client may use; without refresh_token people sign in again each time. "
+            "The device code is for clients on machines without a browser.",
         ),
     ]
     scope: Annotated[

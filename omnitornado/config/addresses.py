@@ -15,6 +15,8 @@ RESERVED_SEGMENTS = frozenset(
         "account",
         "authorize",
         "consent",
+        "device",
+        "device_authorization",
         "favicon.ico",
         "healthz",
         "introspect",

@@ -18,6 +18,7 @@ from omnitornado.config.checks import (
     is_on_loopback,
 )
 from omnitornado.config.client_documents import ClientDocumentSettings
+from omnitornado.config.device import DeviceSettings
 from omnitornado.config.endpoint import McpSettings
 from omnitornado.config.errors import ConfigError, KeyPath, MismatchError, Origin
 from omnitornado.config.keys import REQUIRED, Key, Section, Settings
@@ -107,6 +108,7 @@ def _build(data: Mapping[str, Any], origin: Origin, rounds: int) -> Config:
         login=login,
         audit=audit,
         limits=_build_settings(LimitSettings, data, origin),
+        device=_build_settings(DeviceSettings, data, origin),
         mcp=_build_settings(McpSettings, data, origin),
         tasks=tasks,
         clients=_build_clients(data, origin),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from omnitornado.config.accounts import ClientSettings, UserSettings
+from omnitornado.config.accounts import DEVICE_CODE, ClientSettings, UserSettings
 from omnitornado.config.addresses import is_loopback_host
 from omnitornado.config.errors import MismatchError
 from omnitornado.config.settings import ServerSettings
@@ -91,14 +91,16 @@ def build_client(values: dict[str, Any]) -> ClientSettings:
     method, has_secret = values["token_endpoint_auth_method"], values["client_secret"] is not None
     has_keys = _check_keys(values)
     _check_method(method, has_secret=has_secret, has_keys=has_keys)
-    if not values["redirect_uris"] and not has_secret and not has_keys:
+    grants = values["grant_types"]
+    if "authorization_code" in grants and not values["redirect_uris"] and not has_secret and not has_keys:
         raise MismatchError(
             "redirect_uris",
             "needed: only a client with a client_secret or keys may leave them to the first approval",
         )
-    if "authorization_code" not in values["grant_types"]:
+    if not {"authorization_code", DEVICE_CODE} & set(grants):
         raise MismatchError(
-            "grant_types", '"authorization_code" is needed: no other grant gives the first token'
+            "grant_types",
+            f'"authorization_code" or "{DEVICE_CODE}" is needed: no other gives the first token',
         )
     found = "client_secret_basic" if has_secret else "private_key_jwt" if has_keys else "none"
     values["token_endpoint_auth_method"] = method or found

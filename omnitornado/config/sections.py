@@ -7,6 +7,7 @@ import msgspec
 from omnitornado.config.accounts import PASSWORD_KEY, ClientSettings, UserSettings
 from omnitornado.config.audit import AuditSettings
 from omnitornado.config.client_documents import ClientDocumentSettings
+from omnitornado.config.device import DeviceSettings
 from omnitornado.config.endpoint import McpSettings
 from omnitornado.config.keys import Section
 from omnitornado.config.limits import LimitSettings
@@ -35,6 +36,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     login: LoginSettings
     audit: AuditSettings
     limits: LimitSettings
+    device: DeviceSettings
     users: tuple[UserSettings, ...]
     clients: tuple[ClientSettings, ...]
     resource_servers: tuple[ResourceServerSettings, ...]
@@ -88,6 +90,11 @@ SECTIONS = (
         help="How much is kept of one person, so that nobody fills the memory.",
     ),
     Section(name="audit", settings=AuditSettings, help="A record of who did what, for later."),
+    Section(
+        name="device",
+        settings=DeviceSettings,
+        help="Signing in from machines without a browser (RFC 8628).",
+    ),
     Section(
         name="users",
         settings=UserSettings,

@@ -103,7 +103,7 @@ def find_lines(text: str) -> dict[KeyPath, int]:
     counts: dict[KeyPath, int] = {}
     table: KeyPath = ()
     for line, head in _find_statements(text):
-        names = [part.strip("\"'") for part in head if part not in "[]."]
+        names = [_unquote(part) for part in head if part not in "[]."]
         if head[0] == "[":
             table = _enter_table(names, head[:2] == ["[", "["], counts)
             path = table
@@ -112,6 +112,16 @@ def find_lines(text: str) -> dict[KeyPath, int]:
         for length in range(1, len(path) + 1):
             lines.setdefault(path[:length], line)
     return lines
+
+
+def _unquote(part: str) -> str:
+    """The key that a token spells."""
+    if part[0] not in "\"'":
+        return part
+    try:
+        return str(tomllib.loads(f"key = {part}")["key"])
+    except ValueError:
+        return part[1:-1]
 
 
 def _enter_table(names: list[str], is_array: bool, counts: dict[KeyPath, int]) -> KeyPath:

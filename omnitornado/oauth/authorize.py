@@ -60,6 +60,25 @@ async def check_known_client(
     """The rest of the list. Raises: OAuthError."""
     uri, binds = await check_redirect(parameters, client, rules.store)
     redirect = ValidatedRedirect(uri=uri.uri, state=parameters.get("state"), issuer=rules.issuer)
+    try:
+        return check_parameters(parameters, client, redirect, uri, rules, binds=binds)
+    except OAuthError as error:
+        if binds:
+            # Nobody has approved this address: to send anything there would make an open redirector of us.
+            error.redirect = None
+        raise
+
+
+def check_parameters(
+    parameters: Parameters,
+    client: OAuthClient,
+    redirect: ValidatedRedirect,
+    uri: RedirectUri,
+    rules: AuthorizationRules,
+    *,
+    binds: bool,
+) -> AuthorizationRequest:
+    """What is left to check once there is an address to answer to. Raises: OAuthError."""
     parameters.check_unique(redirect=redirect)
     reject_request_objects(parameters, redirect)
     check_response_type(parameters, redirect)
@@ -109,7 +128,9 @@ async def check_redirect(
     presented = parameters.get("redirect_uri")
     if client.redirect_uris:
         return _check_registered_redirect(presented, client), False
-    if not client.is_confidential:
+    if "authorization_code" not in client.grant_types:
+        raise _wrong_redirect("this app signs in with a code at /device", "grant_type_not_registered")
+    if not client.is_confidential or not client.is_preset:
         # Anyone can pose as a public client: with no address to hold it to, nothing would be left to check.
         raise _wrong_redirect("this app has no redirect address", "redirect_unregistered")
     binding = await store.find_redirect_binding(client.client_id)

@@ -13,7 +13,12 @@ from omnitornado.oauth.secrets import digest
 from omnitornado.store.records import Client
 from omnitornado.store.transitions import Store
 
-GRANT_TYPES: Final = ("authorization_code", "refresh_token")
+DEVICE_CODE: Final = "urn:ietf:params:oauth:grant-type:device_code"
+GRANT_TYPES: Final = ("authorization_code", "refresh_token", DEVICE_CODE)
+FIRST_GRANTS: Final = ("authorization_code", DEVICE_CODE)
+"""Those that give a first token; a client needs one of them."""
+PRESET_GRANTS: Final = ("authorization_code", "refresh_token")
+"""What a preset client may use unless it is configured otherwise."""
 AUTH_METHODS: Final = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
 DOCUMENT_PREFIX: Final = "https://"
 """What an id begins with that is the address of its client's own document. No registered one does."""
@@ -157,7 +162,7 @@ def build_preset(
     client_name: str = "",
     redirect_uris: Iterable[str] = (),
     token_endpoint_auth_method: str | None = None,
-    grant_types: Iterable[str] = GRANT_TYPES,
+    grant_types: Iterable[str] = PRESET_GRANTS,
     client_uri: str | None = None,
     scope: Iterable[str] | None = None,
     keys: ClientKeys | None = None,

@@ -7,7 +7,7 @@ addresses that RFC 8252 §7 gives native applications.
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
 
@@ -15,7 +15,13 @@ import msgspec
 
 from omnitornado.base64url import encode
 from omnitornado.net.web_address import parse_web_address
-from omnitornado.oauth.client import AUTH_METHODS, GRANT_TYPES, SIGNING_ALGORITHMS, WITHOUT_SECRET
+from omnitornado.oauth.client import (
+    AUTH_METHODS,
+    FIRST_GRANTS,
+    GRANT_TYPES,
+    SIGNING_ALGORITHMS,
+    WITHOUT_SECRET,
+)
 from omnitornado.oauth.errors import OAuthError
 from omnitornado.oauth.jose import JoseError, read_key_set
 from omnitornado.oauth.redirect_uri import LOOPBACK_HOSTS, parse_redirect_uri
@@ -55,15 +61,16 @@ def parse_metadata(body: object) -> ClientMetadata:
     if not isinstance(body, dict):
         _refuse("the body must be a JSON object")
     check_software_statement(body.get("software_statement"))
-    redirect_uris = check_redirect_uris(body.get("redirect_uris"))
+    grant_types = check_grant_types(body.get("grant_types"))
+    redirect_uris = check_redirect_uris(body.get("redirect_uris"), grant_types)
     method = check_auth_method(body.get("token_endpoint_auth_method"))
     return ClientMetadata(
         client_name=check_name(body.get("client_name"), redirect_uris),
         redirect_uris=redirect_uris,
         token_endpoint_auth_method=method,
-        grant_types=check_types(body, "grant_types", GRANT_TYPES, "authorization_code"),
+        grant_types=grant_types,
         others={
-            "response_types": list(check_types(body, "response_types", ("code",), "code")),
+            "response_types": list(check_response_types(body.get("response_types"), grant_types)),
             **check_application_type(body.get("application_type"), redirect_uris),
             **check_optional(body),
             **check_keys(body, method),
@@ -117,8 +124,10 @@ def build_registration_response(client: Client, secret: str | None) -> dict[str,
     return response
 
 
-def check_redirect_uris(value: object) -> tuple[str, ...]:
-    """Raises: OAuthError invalid_redirect_uri (§3.2.2)."""
+def check_redirect_uris(value: object, grant_types: Sequence[str]) -> tuple[str, ...]:
+    """Needed where a grant answers by redirect (§2). Raises: OAuthError invalid_redirect_uri (§3.2.2)."""
+    if not value and value in (None, []) and "authorization_code" not in grant_types:
+        return ()
     if not isinstance(value, list) or not value:
         _refuse("redirect_uris must be a list with at least one address", code="invalid_redirect_uri")
     if len(value) > MAX_REDIRECT_URIS:
@@ -215,29 +224,43 @@ def check_jwks_uri(jwks_uri: object) -> str:
         _refuse(f"jwks_uri: {error}")
 
 
-def check_types(body: Mapping[str, Any], name: str, known: tuple[str, ...], needed: str) -> tuple[str, ...]:
-    """The known ones of what was asked for; `needed` must be among them. Left out, it stands alone (§2)."""
-    value = body.get(name)
+def check_grant_types(value: object) -> tuple[str, ...]:
+    """The known ones of what was asked for; the authorization code where it is left out (§2)."""
     if value is None:
-        return (needed,)
+        return ("authorization_code",)
+    kept = tuple(item for item in _parse_strings(value, "grant_types") if item in GRANT_TYPES)
+    if value and not set(kept) & set(FIRST_GRANTS):
+        _refuse(f"grant_types must include {' or '.join(FIRST_GRANTS)}")
+    return kept or ("authorization_code",)
+
+
+def check_response_types(value: object, grant_types: Sequence[str]) -> tuple[str, ...]:
+    """§2.1: `code` goes with the authorization code, and no other response type and grant belong together."""
+    asked = () if value is None else _parse_strings(value, "response_types")
+    if "authorization_code" not in grant_types:
+        return ()
+    if asked and "code" not in asked:
+        _refuse("response_types must include code")
+    return ("code",)
+
+
+def _parse_strings(value: object, name: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         _refuse(f"{name} must be a list of strings")
-    kept = tuple(item for item in dict.fromkeys(value) if item in known)
-    if value and needed not in kept:
-        _refuse(f"{name} must include {needed}")
-    return kept or (needed,)
+    return tuple(dict.fromkeys(value))
 
 
 def check_name(value: object, redirect_uris: tuple[str, ...]) -> str:
     """The name a person will read. One that is missing is made from the redirect host."""
+    fallback = parse_redirect_uri(redirect_uris[0]).shown_host if redirect_uris else "Unnamed device"
     if value is None or value == "":
-        return parse_redirect_uri(redirect_uris[0]).shown_host
+        return fallback
     if not isinstance(value, str):
         _refuse("client_name must be a string")
     name = " ".join("".join(c if c.isprintable() else " " for c in value).split())
     if len(name) > MAX_NAME:
         _refuse(f"client_name has more than {MAX_NAME} characters")
-    return name or parse_redirect_uri(redirect_uris[0]).shown_host
+    return name or fallback
 
 
 def check_optional(body: Mapping[str, Any]) -> dict[str, Any]:

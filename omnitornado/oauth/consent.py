@@ -19,12 +19,22 @@ NO_RESOURCE: Final = ("",)
 """Where a library's user protects nothing by a path."""
 
 
+BY_HAND_LIFETIME: Final = 300.0
+"""Seconds a code has at least that a person carries to another computer. PKCE binds it to the app that asked,
+and RFC 6749 §4.1.2 allows ten minutes.
+"""
+
+
 class ConsentRules(msgspec.Struct, frozen=True):
     """`code_lifetime` in seconds."""
 
     store: Store
     code_lifetime: float
     token_bytes: TokenBytes = secrets.token_bytes
+
+    def find_lifetime(self, *, by_hand: bool) -> float:
+        """How long a code lives, in seconds."""
+        return max(self.code_lifetime, BY_HAND_LIFETIME) if by_hand else self.code_lifetime
 
 
 def check_grantable(request: AuthorizationRequest, person: Person) -> tuple[str, ...]:
@@ -74,10 +84,16 @@ async def needs_consent(
 
 
 async def approve(
-    request: AuthorizationRequest, person: Person, scope: tuple[str, ...], rules: ConsentRules, *, now: float
+    request: AuthorizationRequest,
+    person: Person,
+    scope: tuple[str, ...],
+    rules: ConsentRules,
+    *,
+    now: float,
+    by_hand: bool = False,
 ) -> str:
     """Issue the code, remember the approval where that is safe, and bind the redirect where that is due: all
-    at once.
+    at once. `by_hand`: a person will carry it to the app.
 
     Raises: OAuthError invalid_request, to be shown as a page, if another approval has bound the client
     elsewhere meanwhile.
@@ -91,7 +107,7 @@ async def approve(
         scope=scope,
         resources=request.resources,
         code_challenge=request.code_challenge,
-        expires_at=now + rules.code_lifetime,
+        expires_at=now + rules.find_lifetime(by_hand=by_hand),
     )
     is_issued = await rules.store.issue_code(
         digest(code),

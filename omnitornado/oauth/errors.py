@@ -22,6 +22,10 @@ HTTP_STATUS: Final[dict[str, int]] = {
     "temporarily_unavailable": 503,
     # RFC 8707 §2
     "invalid_target": 400,
+    # RFC 8628 §3.5
+    "authorization_pending": 400,
+    "slow_down": 400,
+    "expired_token": 400,
     # RFC 7591 §3.2.2
     "invalid_redirect_uri": 400,
     "invalid_client_metadata": 400,
@@ -37,6 +41,10 @@ HTTP_STATUS: Final[dict[str, int]] = {
     "request_not_supported": 400,
     "request_uri_not_supported": 400,
 }
+
+
+ROUTINE: Final = frozenset({"authorization_pending", "slow_down"})
+"""What a device is told again and again while it waits: no line of the log for each."""
 
 
 class ValidatedRedirect(msgspec.Struct, frozen=True):

@@ -4,28 +4,23 @@ tokens.
 A code is good once. Its replay is refused and ends the grant that was made from it (RFC 6749 §4.1.2).
 """
 
-from omnitornado.base64url import encode
 from omnitornado.oauth.client import OAuthClient
-from omnitornado.oauth.errors import OAuthError, concerning
+from omnitornado.oauth.errors import concerning
 from omnitornado.oauth.form import Parameters
 from omnitornado.oauth.issuance import (
+    Approval,
     TokenResponse,
     TokenRules,
+    build_grant,
     build_token_body,
     check_granted_scope,
     check_person,
+    check_subset,
     invalid_grant,
 )
 from omnitornado.oauth.pkce import check_verifier
-from omnitornado.oauth.resource import check_resources
-from omnitornado.oauth.secrets import (
-    ACCESS_PREFIX,
-    GRANT_ID_BYTES,
-    build_refresh_token,
-    build_secret,
-    digest,
-)
-from omnitornado.store.records import AccessToken, AuthorizationCode, Grant
+from omnitornado.oauth.secrets import ACCESS_PREFIX, build_secret, digest
+from omnitornado.store.records import AccessToken, AuthorizationCode
 from omnitornado.store.transitions import CodeOutcome
 
 
@@ -53,10 +48,13 @@ async def redeem_found(
 ) -> TokenResponse:
     """Tokens for a living code. Raises: OAuthError invalid_grant, invalid_request or invalid_target."""
     check_code(code, parameters, client)
-    resources = check_subset(parameters, code, rules, issuer)
+    resources = check_subset(parameters, code.resources, rules, issuer)
     scope = check_granted_scope(code.scope, check_person(code.username, rules.people))
 
-    grant, refresh_token = build_grant(code, client, rules, now=now)
+    approval = Approval(
+        username=code.username, redirect_uri=code.redirect_uri, scope=code.scope, resources=code.resources
+    )
+    grant, refresh_token = build_grant(approval, client, rules, now=now)
     access_token = build_secret(ACCESS_PREFIX, token_bytes=rules.token_bytes)
     access = AccessToken(
         grant_id=grant.grant_id,
@@ -87,46 +85,3 @@ def check_code(code: AuthorizationCode, parameters: Parameters, client: OAuthCli
     if redirect_uri is not None and redirect_uri != code.redirect_uri:
         raise invalid_grant("redirect_uri differs from the authorization request's", "redirect_differs")
     check_verifier(parameters.get("code_verifier"), code.code_challenge)
-
-
-def check_subset(
-    parameters: Parameters, code: AuthorizationCode, rules: TokenRules, issuer: str
-) -> tuple[str, ...] | None:
-    """The resources for the access token: None, the code's, when none is named. Raises: OAuthError
-    invalid_target.
-    """
-    if not parameters.resources:
-        return None
-    asked = check_resources(parameters.resources, rules.resources, issuer=issuer)
-    if not set(asked) <= set(code.resources):
-        raise OAuthError(
-            code="invalid_target",
-            description="resource was not part of the authorization request",
-            reason="resource_widened",
-        )
-    return None if set(asked) == set(code.resources) else asked
-
-
-def build_grant(
-    code: AuthorizationCode, client: OAuthClient, rules: TokenRules, *, now: float
-) -> tuple[Grant, str | None]:
-    """The grant a code stands for, and its refresh token if the client may have one."""
-    grant_id = rules.token_bytes(GRANT_ID_BYTES)
-    refresh_token = None
-    if "refresh_token" in client.grant_types:
-        refresh_token = build_refresh_token(grant_id, token_bytes=rules.token_bytes)
-    grant = Grant(
-        grant_id=grant_id,
-        client_id=client.client_id,
-        client_name=client.client_name,
-        username=code.username,
-        redirect_uri=code.redirect_uri,
-        scope=code.scope,
-        resources=code.resources,
-        created_at=now,
-        last_used_at=now,
-        expires_at=rules.find_grant_end(created_at=now, now=now, can_refresh=refresh_token is not None),
-        refresh_hash=None if refresh_token is None else digest(refresh_token),
-        public_id=encode(rules.token_bytes(9)),
-    )
-    return grant, refresh_token

@@ -7,12 +7,14 @@ from typing import Any, Final
 
 import msgspec
 
-from omnitornado.oauth.client import Clients
+from omnitornado.base64url import encode
+from omnitornado.oauth.client import Clients, OAuthClient
 from omnitornado.oauth.errors import OAuthError
+from omnitornado.oauth.form import Parameters
 from omnitornado.oauth.people import People, Person
-from omnitornado.oauth.resource import ProtectedResource
+from omnitornado.oauth.resource import ProtectedResource, check_resources
 from omnitornado.oauth.scope import ScopePolicy, restrict
-from omnitornado.oauth.secrets import TokenBytes
+from omnitornado.oauth.secrets import GRANT_ID_BYTES, TokenBytes, build_refresh_token, digest
 from omnitornado.store.records import Grant
 from omnitornado.store.transitions import Store
 
@@ -60,6 +62,40 @@ class TokenResponse(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Approval(msgspec.Struct, frozen=True):
+    """What a person has said yes to. `redirect_uri` is "" where a device asked."""
+
+    username: str
+    redirect_uri: str
+    scope: tuple[str, ...]
+    resources: tuple[str, ...]
+
+
+def build_grant(
+    approval: Approval, client: OAuthClient, rules: TokenRules, *, now: float
+) -> tuple[Grant, str | None]:
+    """The grant an approval stands for, and its refresh token if the client may have one."""
+    grant_id = rules.token_bytes(GRANT_ID_BYTES)
+    refresh_token = None
+    if "refresh_token" in client.grant_types:
+        refresh_token = build_refresh_token(grant_id, token_bytes=rules.token_bytes)
+    grant = Grant(
+        grant_id=grant_id,
+        client_id=client.client_id,
+        client_name=client.client_name,
+        username=approval.username,
+        redirect_uri=approval.redirect_uri,
+        scope=approval.scope,
+        resources=approval.resources,
+        created_at=now,
+        last_used_at=now,
+        expires_at=rules.find_grant_end(created_at=now, now=now, can_refresh=refresh_token is not None),
+        refresh_hash=None if refresh_token is None else digest(refresh_token),
+        public_id=encode(rules.token_bytes(9)),
+    )
+    return grant, refresh_token
+
+
 def build_token_body(
     access_token: str, refresh_token: str | None, *, scope: Sequence[str], expires_in: float
 ) -> dict[str, Any]:
@@ -96,6 +132,24 @@ def check_granted_scope(scope: tuple[str, ...], person: Person) -> tuple[str, ..
     if scope and not kept:
         raise invalid_grant("the person may not grant any of these scopes any more", "scope_not_allowed")
     return kept
+
+
+def check_subset(
+    parameters: Parameters, granted: Sequence[str], rules: TokenRules, issuer: str
+) -> tuple[str, ...] | None:
+    """The resources for the access token (RFC 8707 §2.2): None, all that were granted, when none is named.
+    Raises: OAuthError invalid_target.
+    """
+    if not parameters.resources:
+        return None
+    asked = check_resources(parameters.resources, rules.resources, issuer=issuer)
+    if not set(asked) <= set(granted):
+        raise OAuthError(
+            code="invalid_target",
+            description="resource was not part of the authorization request",
+            reason="resource_widened",
+        )
+    return None if set(asked) == set(granted) else asked
 
 
 def invalid_grant(description: str, reason: str) -> OAuthError:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from omnitornado.oauth import introspection
-from omnitornado.oauth.client import AUTH_METHODS, GRANT_TYPES, SIGNING_ALGORITHMS
+from omnitornado.oauth.client import AUTH_METHODS, DEVICE_CODE, GRANT_TYPES, SIGNING_ALGORITHMS
 from omnitornado.oauth.resource import ProtectedResource
 from omnitornado.oauth.scope import ScopePolicy
 
@@ -19,6 +19,7 @@ def build_server_metadata(
     can_register: bool,
     can_introspect: bool = False,
     takes_documents: bool = False,
+    can_use_devices: bool = False,
 ) -> dict[str, Any]:
     """RFC 8414 §2. The same document is served where clients look for OpenID Connect Discovery."""
     document: dict[str, Any] = {
@@ -28,6 +29,8 @@ def build_server_metadata(
     }
     if can_register:
         document["registration_endpoint"] = f"{issuer}/register"
+    if can_use_devices:
+        document["device_authorization_endpoint"] = f"{issuer}/device_authorization"
     if can_introspect:
         document["introspection_endpoint"] = f"{issuer}/introspect"
         document["introspection_endpoint_auth_methods_supported"] = list(introspection.AUTH_METHODS)
@@ -40,7 +43,9 @@ def build_server_metadata(
             "scopes_supported": list(scopes.descriptions),
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
-            "grant_types_supported": list(GRANT_TYPES),
+            "grant_types_supported": [
+                grant for grant in GRANT_TYPES if can_use_devices or grant != DEVICE_CODE
+            ],
             "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
             "token_endpoint_auth_signing_alg_values_supported": list(SIGNING_ALGORITHMS),
             "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),

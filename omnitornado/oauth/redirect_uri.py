@@ -66,6 +66,11 @@ class RedirectUri(msgspec.Struct, frozen=True):
         return self.scheme not in ("http", "https")
 
     @property
+    def is_on_device(self) -> bool:
+        """Whether the answer stays on the computer that the browser runs on."""
+        return self.is_loopback or self.is_private_scheme
+
+    @property
     def shown_host(self) -> str:
         """What a person should read as the place the answer goes to."""
         if self.is_loopback:

@@ -25,6 +25,7 @@ CODE_PREFIX: Final = "omt_ac_"
 CLIENT_SECRET_PREFIX: Final = "omt_cs_"  # noqa: S105 - what a secret scanner looks for, not a secret
 
 REGISTRATION_PREFIX: Final = "omt_ra_"
+DEVICE_PREFIX: Final = "omt_dc_"
 
 
 def build_secret(prefix: str, *, token_bytes: TokenBytes = secrets.token_bytes) -> str:

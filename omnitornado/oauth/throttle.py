@@ -1,9 +1,9 @@
-"""Our choice, after RFC 6749 §10.10 and OWASP: growing delays for password guessing, without a way to lock
-anyone out.
+"""Our choice, after RFC 6749 §10.10, RFC 8628 §5.1 and OWASP: growing delays for guessing passwords and user
+codes, without a way to lock anyone out, and limits for what anybody may ask for.
 
-Three counters. For a person at an address: always. For an address and for a person everywhere: only where
-that person has never signed in from that address before, so that a guesser elsewhere delays newcomers, never
-somebody at their own address. Attempts count when they begin, so a burst in parallel gains nothing.
+Three counters for passwords. For a person at an address: always. For an address and for a person everywhere:
+only where that person has never signed in from that address before, so that a guesser elsewhere delays
+newcomers, never somebody at their own address.
 """
 
 import hashlib
@@ -11,94 +11,66 @@ import ipaddress
 from collections import OrderedDict
 from typing import Final
 
-import msgspec
-
-MAX_COUNTERS: Final = 100_000
-"""The counters used longest ago make room beyond this."""
-FORGET_AFTER: Final = 3600.0
-"""Seconds without an attempt after which a counter starts anew."""
-
-
-class Limit(msgspec.Struct, frozen=True):
-    """`free` attempts without delay, then 1, 2, 4 … seconds up to `longest`."""
-
-    free: int
-    longest: float
-
+from omnitornado.oauth.attempts import Attempts, Counted, Limit
 
 PAIR_LIMIT: Final = Limit(free=5, longest=900.0)
 ADDRESS_LIMIT: Final = Limit(free=20, longest=900.0)
 PERSON_LIMIT: Final = Limit(free=20, longest=900.0)
-
-
-class _Counter(msgspec.Struct):
-    attempts: int = 0
-    last_at: float = 0.0
-    open_at: float = 0.0
+USER_CODE_LIMIT: Final = Limit(free=5, longest=900.0)
+USER_CODE_ADDRESS_LIMIT: Final = Limit(free=20, longest=900.0)
 
 
 class SignInThrottle:
-    """Counts in memory: a restart forgets, and nobody without access to the machine can cause one."""
+    """Counts the passwords that were tried."""
 
     def __init__(self) -> None:
-        self._counters: OrderedDict[tuple[str, ...], _Counter] = OrderedDict()
+        self._attempts = Attempts()
 
     def begin(self, username: str, address: str, *, is_known: bool, now: float) -> float:
         """Start an attempt. 0.0 when it may go on, else the seconds to wait; a refused one does not count.
 
         `is_known`: this person has signed in from this address before.
         """
-        keys = self._keys(username, address, is_known=is_known)
-        # A refused attempt leaves no counter behind: refusals are cheap, and could push the others out.
-        wait = max(self._find_wait(key, now=now) for key, _ in keys)
-        if wait > 0:
-            return wait
-        for key, limit in keys:
-            self._count(key, limit, now=now)
-        return 0.0
+        return self._attempts.begin(self._list(username, address, is_known=is_known), now=now)
 
     def succeed(self, username: str, address: str, *, is_known: bool) -> None:
         """The attempt was right: forget the person's count here, and take it back from the counters it was
         added to. `is_known` as at its beginning: who has a good account must not be able to wear down the
         count of an address by signing in again and again between guesses at others.
         """
-        (pair, _), *others = self._keys(username, address, is_known=is_known)
-        self._counters.pop(pair, None)
-        for key, limit in others:
-            counter = self._counters.get(key)
-            if counter is None:
-                continue
-            counter.attempts = max(counter.attempts - 1, 0)
-            if counter.attempts < limit.free:
-                counter.open_at = 0.0
+        (pair, _), *others = self._list(username, address, is_known=is_known)
+        self._attempts.forget(pair)
+        self._attempts.take_back(others)
 
-    def _keys(self, username: str, address: str, *, is_known: bool) -> list[tuple[tuple[str, ...], Limit]]:
+    def _list(self, username: str, address: str, *, is_known: bool) -> list[Counted]:
         network, person = find_network(address), _fold(username)
-        keys: list[tuple[tuple[str, ...], Limit]] = [(("pair", person, network), PAIR_LIMIT)]
+        counted: list[Counted] = [(("pair", person, network), PAIR_LIMIT)]
         if not is_known:
-            keys += [(("address", network), ADDRESS_LIMIT), (("person", person), PERSON_LIMIT)]
-        return keys
+            counted += [(("address", network), ADDRESS_LIMIT), (("person", person), PERSON_LIMIT)]
+        return counted
 
-    def _find_wait(self, key: tuple[str, ...], *, now: float) -> float:
-        counter = self._counters.get(key)
-        return 0.0 if counter is None else counter.open_at - now
 
-    def _find(self, key: tuple[str, ...], *, now: float) -> _Counter:
-        counter = self._counters.get(key)
-        if counter is None or now - counter.last_at > FORGET_AFTER:
-            counter = self._counters[key] = _Counter(last_at=now)
-        self._counters.move_to_end(key)
-        while len(self._counters) > MAX_COUNTERS:
-            self._counters.popitem(last=False)
-        return counter
+class UserCodeThrottle:
+    """Counts the user codes that were typed in and that no device has: for a person, and for an address."""
 
-    def _count(self, key: tuple[str, ...], limit: Limit, *, now: float) -> None:
-        counter = self._find(key, now=now)
-        counter.attempts += 1
-        counter.last_at = now
-        beyond = counter.attempts - limit.free
-        if beyond >= 0:
-            counter.open_at = now + min(2.0 ** min(beyond, 20), limit.longest)
+    def __init__(self) -> None:
+        self._attempts = Attempts()
+
+    def begin(self, username: str, address: str, *, now: float) -> float:
+        """Start an attempt. 0.0 when it may go on, else the seconds to wait."""
+        return self._attempts.begin(self._list(username, address), now=now)
+
+    def succeed(self, username: str, address: str) -> None:
+        """A device has that code. The wrong ones before it still count: whoever guesses may well have a
+        device of their own to type in between.
+        """
+        self._attempts.take_back(self._list(username, address))
+
+    def _list(self, username: str, address: str) -> list[Counted]:
+        return [
+            (("person", _fold(username)), USER_CODE_LIMIT),
+            (("address", find_network(address)), USER_CODE_ADDRESS_LIMIT),
+        ]
 
 
 class RateLimit:

@@ -5,8 +5,8 @@ module.
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from omnitornado.oauth import grant_authorization_code, grant_refresh_token
-from omnitornado.oauth.client import OAuthClient
+from omnitornado.oauth import grant_authorization_code, grant_device_code, grant_refresh_token
+from omnitornado.oauth.client import DEVICE_CODE, OAuthClient
 from omnitornado.oauth.client_auth import authenticate_client
 from omnitornado.oauth.errors import OAuthError, concerning
 from omnitornado.oauth.form import Parameters
@@ -15,6 +15,7 @@ from omnitornado.oauth.issuance import TokenResponse, TokenRules
 GRANTS: Final[dict[str, Callable[..., Awaitable[TokenResponse]]]] = {
     "authorization_code": grant_authorization_code.redeem,
     "refresh_token": grant_refresh_token.redeem,
+    DEVICE_CODE: grant_device_code.redeem,
 }
 
 

@@ -73,6 +73,7 @@ def delete_client(
     return living, [
         state.clients.build_delete(client_id),
         *(state.codes.build_delete(key) for key in state.codes.find_client_members(client_id)),
+        *(state.devices.build_delete(key) for key in state.devices.find_client_members(client_id)),
         *(change for grant_id in gone for change in end_grant(state, grant_id)),
     ]
 

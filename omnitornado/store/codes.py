@@ -69,12 +69,21 @@ def redeem_code(
     )
     return CodeOutcome.REDEEMED, (
         state.codes.build_put(code_hash, used),
+        *start_grant(state, limits, grant, access_hash, access, now),
+    )
+
+
+def start_grant(
+    state: State, limits: Limits, grant: Grant, access_hash: bytes, access: AccessToken, now: float
+) -> Changes:
+    """A new grant with its first access token, whatever it was made from."""
+    return [
         *_make_room(state, limits, grant, now),
         state.grants.build_put(grant.grant_id, grant),
         *start_access(state, access_hash, access),
         *use_client(state, limits, grant.client_id, grant.username, now),
         *use_document(state, grant.client_id, now),
-    )
+    ]
 
 
 def _make_room(state: State, limits: Limits, grant: Grant, now: float) -> Changes:

@@ -37,7 +37,7 @@ from typing import TypeVar
 
 import msgspec
 
-from omnitornado.store import clients, codes, documents, grants, keys, sessions, single_use, tasks
+from omnitornado.store import clients, codes, devices, documents, grants, keys, sessions, single_use, tasks
 from omnitornado.store.engine import Engine, StoreStats
 from omnitornado.store.files import Files
 from omnitornado.store.journal import Durability
@@ -52,6 +52,7 @@ from omnitornado.store.records import (
     Client,
     ClientDocument,
     Consent,
+    DeviceCode,
     Grant,
     KnownAddress,
     McpSession,
@@ -59,7 +60,14 @@ from omnitornado.store.records import (
     Task,
     UsedValue,
 )
-from omnitornado.store.transitions import CodeOutcome, RefreshSuccessor, Rotation, UseOutcome
+from omnitornado.store.transitions import (
+    CodeOutcome,
+    DeviceOutcome,
+    OpenOutcome,
+    RefreshSuccessor,
+    Rotation,
+    UseOutcome,
+)
 
 T = TypeVar("T")
 
@@ -192,6 +200,44 @@ class EmbeddedStore:
         self, code_hash: bytes, grant: Grant, access_hash: bytes, access: AccessToken, *, now: float
     ) -> CodeOutcome:
         decision = codes.redeem_code(self._state, self._limits, code_hash, grant, access_hash, access, now)
+        return await self._commit(*decision)
+
+    async def open_device(self, key: bytes, device: DeviceCode, *, now: float) -> OpenOutcome:
+        return await self._commit(*devices.open_device(self._state, self._limits, key, device, now))
+
+    async def find_device(self, key: bytes, *, now: float) -> DeviceCode | None:
+        device = self._state.devices.find_living(key, now)
+        await self._engine.settle(key)
+        return device
+
+    async def decide_device(
+        self, key: bytes, device_hash: bytes, *, username: str, scope: Sequence[str] | None, now: float
+    ) -> DeviceCode | None:
+        decision = devices.decide_device(self._state, key, device_hash, username, scope, now)
+        return await self._commit(*decision)
+
+    async def poll_device(
+        self, key: bytes, device_hash: bytes, *, client_id: str, now: float
+    ) -> tuple[DeviceOutcome, DeviceCode | None]:
+        outcome, device, changes = devices.poll_device(self._state, key, device_hash, client_id, now)
+        self._engine.note(changes)
+        if not changes:  # a pending one says nothing that the disk would have to know
+            await self._engine.settle(key)
+        return outcome, device
+
+    async def redeem_device(
+        self,
+        key: bytes,
+        device_hash: bytes,
+        grant: Grant,
+        access_hash: bytes,
+        access: AccessToken,
+        *,
+        now: float,
+    ) -> CodeOutcome:
+        decision = devices.redeem_device(
+            self._state, self._limits, key, device_hash, grant, access_hash, access, now
+        )
         return await self._commit(*decision)
 
     async def find_grant(self, grant_id: bytes, *, now: float) -> Grant | None:

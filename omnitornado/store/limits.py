@@ -6,6 +6,20 @@ REDEEMED_CODE_KEPT = 600.0
 """Seconds a redeemed authorization code stays known, so that a replay revokes its grant. RFC 6749 §4.1.2
 asks that codes live ten minutes at most: later than that nobody can hold a good one."""
 
+DECIDED_DEVICE_KEPT = 600.0
+"""Seconds a device's request stays known after its codes ended or were redeemed (RFC 8628 §3.5 tells an
+expired code from an unknown one, and a second use revokes what the first gave).
+"""
+
+SLOW_DOWN_STEP = 5.0
+"""Seconds by which a device that polls too often must wait longer from then on (RFC 8628 §3.5)."""
+
+MAX_POLL_INTERVAL = 60.0
+"""Seconds; it grows no further than this."""
+
+POLL_TOLERANCE = 1.0
+"""Seconds by which a poll may come early: a network that was slow once and fast the next time is no haste."""
+
 TOUCH_GRANULARITY = 60.0
 """Seconds between two notes of a grant's last use: one journal line a minute a grant, however busy it is."""
 
@@ -64,3 +78,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     unused_documents: int = 1000
     """Clients' own documents whose client never got a grant, some 5 KB each at the most. Anyone can have one
     fetched, so the oldest of these go first."""
+
+    device_codes: int = 10_000
+    """Devices' requests that are remembered. Over it the next one is refused: those under way must not be
+    pushed out, and the fewer codes there are, the harder one is to guess.
+    """

@@ -18,6 +18,7 @@ from omnitornado.store.records import (
     Client,
     ClientDocument,
     Consent,
+    DeviceCode,
     Grant,
     Key,
     KnownAddress,
@@ -192,6 +193,7 @@ class State:
         self.tasks = Table("task", bytes, Task, ends=ends, group=person, slice_size=4)
         self.documents = Table("document", str, ClientDocument, ends=ends, group=_find_use_group)
         self.used = Table("used", bytes, UsedValue, ends=ends, group=attrgetter("party"))
+        self.devices = Table("device", bytes, DeviceCode, ends=ends, client=client)
         self.tables: dict[str, Table[Any, Any]] = {
             table.name: table for table in vars(self).values() if isinstance(table, Table)
         }

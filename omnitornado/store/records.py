@@ -57,6 +57,33 @@ class AuthorizationCode(Record, frozen=True):
     """The grant made from this code; set once the code was redeemed, so that a replay can revoke it."""
 
 
+class DeviceCode(Record, frozen=True):
+    """A device's request for access (RFC 8628 §3.2), keyed by a digest of its user code."""
+
+    client_id: str
+    client_name: str
+    device_hash: bytes
+    """Digest of the device code."""
+    scope: tuple[str, ...]
+    """What was asked for; once a person has approved, what they granted."""
+    resources: tuple[str, ...]
+    issued_at: float
+    code_expires_at: float
+    """When both codes end."""
+    expires_at: float
+    """Until when it is remembered, so that a late or second use is told from an unknown code."""
+    interval: float
+    """Seconds that the device must wait between two polls; grows where it does not (§3.5)."""
+    address: str = ""
+    """Where the device asked from, for the person who is to approve."""
+    polled_at: float = 0.0
+    username: str | None = None
+    """Who has decided; None while nobody has."""
+    is_approved: bool = False
+    grant_id: bytes | None = None
+    """The grant made from it; set once it was redeemed, so that a replay can revoke it."""
+
+
 class Grant(Record, frozen=True):
     """What a person allowed a client, keyed by its id. Every token refers to one; without it they are void.
 
@@ -71,6 +98,7 @@ class Grant(Record, frozen=True):
     client_name: str
     username: str
     redirect_uri: str
+    """Where the code went; "" where a device asked (RFC 8628)."""
     scope: tuple[str, ...]
     resources: tuple[str, ...]
     created_at: float

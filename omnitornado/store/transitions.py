@@ -21,6 +21,7 @@ from omnitornado.store.records import (
     Client,
     ClientDocument,
     Consent,
+    DeviceCode,
     Grant,
     KnownAddress,
     McpSession,
@@ -41,6 +42,31 @@ class CodeOutcome(enum.Enum):
     """The code had been redeemed: the grant made from it is revoked now (RFC 6749 §4.1.2)."""
     MISSING = "missing"
     """Unknown or expired."""
+
+
+class OpenOutcome(enum.Enum):
+    """What `open_device` did."""
+
+    OPENED = "opened"
+    TAKEN = "taken"
+    """Another request has this user code: nothing changed, draw another."""
+    FULL = "full"
+    """There are too many: nothing changed."""
+
+
+class DeviceOutcome(enum.Enum):
+    """What `poll_device` found (RFC 8628 §3.5)."""
+
+    PENDING = "pending"
+    SLOW_DOWN = "slow_down"
+    APPROVED = "approved"
+    """`redeem_device` may follow."""
+    DENIED = "denied"
+    EXPIRED = "expired"
+    REDEEMED = "redeemed"
+    """It has been redeemed: `redeem_device` will revoke the grant made from it."""
+    MISSING = "missing"
+    """Unknown, forgotten, or another client's."""
 
 
 class RefreshOutcome(enum.Enum):
@@ -139,6 +165,41 @@ class Store(Protocol):
         self, code_hash: bytes, grant: Grant, access_hash: bytes, access: AccessToken, *, now: float
     ) -> CodeOutcome:
         """Use the code up and make the grant and its first access token. Marks the client as used."""
+
+    # Device authorization (RFC 8628). `key` is a digest of the user code.
+    async def open_device(self, key: bytes, device: DeviceCode, *, now: float) -> OpenOutcome:
+        """Keep a device's request."""
+
+    async def find_device(self, key: bytes, *, now: float) -> DeviceCode | None:
+        """The request with this user code, decided or not; None when unknown or forgotten."""
+
+    async def decide_device(
+        self, key: bytes, device_hash: bytes, *, username: str, scope: Sequence[str] | None, now: float
+    ) -> DeviceCode | None:
+        """Note a person's approval of `scope`, or with None their refusal, of the request that has this
+        device code. None, with nothing changed, when it is another one, decided already, or past its time.
+        """
+
+    async def poll_device(
+        self, key: bytes, device_hash: bytes, *, client_id: str, now: float
+    ) -> tuple[DeviceOutcome, DeviceCode | None]:
+        """Where the request stands. One that is pending notes the pace of its polls (never waited for: losing
+        it costs nothing).
+        """
+
+    async def redeem_device(
+        self,
+        key: bytes,
+        device_hash: bytes,
+        grant: Grant,
+        access_hash: bytes,
+        access: AccessToken,
+        *,
+        now: float,
+    ) -> CodeOutcome:
+        """Use an approved request up, as `redeem_code` does. MISSING also where it is not the grant's
+        client's, or the grant's person has not approved it.
+        """
 
     async def find_grant(self, grant_id: bytes, *, now: float) -> Grant | None: ...
 

@@ -65,6 +65,7 @@ class AccountHandler(PageHandler):
             disconnect_action="/account",
             apps=[build_app_view(grant) for grant in reversed(grants)],
             message=message,
+            device_url="/device" if self.services.can_use_devices else None,
         )
 
 
@@ -73,7 +74,7 @@ def build_app_view(grant: Grant) -> AppView:
         public_id=grant.public_id,
         client_name=grant.client_name,
         publisher=find_publisher(grant.client_id),
-        redirect_host=parse_redirect_uri(grant.redirect_uri).shown_host,
+        redirect_host=parse_redirect_uri(grant.redirect_uri).shown_host if grant.redirect_uri else "a device",
         scopes=list(grant.scope),
         since=_format_day(grant.created_at),
         last_used=_format_day(grant.last_used_at),

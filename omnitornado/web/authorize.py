@@ -1,5 +1,7 @@
 """The authorization endpoint (RFC 6749 §3.1): check the request, then sign in, ask, or answer at once."""
 
+import re
+from typing import Final
 from urllib.parse import quote_plus, unquote_plus, urlencode
 
 from omnitornado.oauth.authorize import (
@@ -15,6 +17,11 @@ from omnitornado.oauth.people import Person
 from omnitornado.web.consent_view import build_consent_view
 from omnitornado.web.pages import PageHandler, build_login_url
 
+SHELL_SAFE: Final = re.compile(r"[A-Za-z0-9:/?&=._~%+\[\]-]+")
+"""What means nothing between double quotes to any shell. A client chooses its address, and a person will
+paste it.
+"""
+
 
 class AuthorizationHandler(PageHandler):
     """What `/authorize` and `/consent` share: a checked request, and errors that go to the client where they
@@ -22,16 +29,24 @@ class AuthorizationHandler(PageHandler):
     """
 
     event = "authorize"
+    is_unbound = False
+    """Whether nobody has approved the address yet: then only the person's own no is sent there."""
 
     async def load_request(self) -> AuthorizationRequest:
         """The request in the query. Raises: OAuthError."""
         parameters = parse_parameters(self.query)
         rules = self.services.build_authorization_rules(self.issuer, self.address)
-        return await check_authorization_request(parameters, rules, now=self.now)
+        request = await check_authorization_request(parameters, rules, now=self.now)
+        self.is_unbound = request.binds_redirect
+        return request
 
-    async def answer(self, request: AuthorizationRequest, person: Person, scope: tuple[str, ...]) -> None:
-        """Issue the code and send the browser back to the client. The code is on disk before that."""
-        code = await approve(request, person, scope, self.services.consents, now=self.now)
+    async def answer(
+        self, request: AuthorizationRequest, person: Person, scope: tuple[str, ...], *, by_hand: bool = False
+    ) -> None:
+        """Issue the code and send the browser back to the client; with `by_hand` show the address instead.
+        The code is on disk before that.
+        """
+        code = await approve(request, person, scope, self.services.consents, now=self.now, by_hand=by_hand)
         self.log(
             "authorize.approved",
             client=request.client.client_id,
@@ -39,8 +54,28 @@ class AuthorizationHandler(PageHandler):
             scope=scope,
             redirect=request.redirect_uri.shown_host,
             bound=request.binds_redirect or None,
+            by_hand=by_hand or None,
         )
-        self.send_to_client(build_success_url(request.redirect, code))
+        url = build_success_url(request.redirect, code)
+        if by_hand:
+            self._show_address(request, url)
+        else:
+            if request.redirect_uri.is_on_device:
+                self.note_departure(self.query)
+            self.send_to_client(url)
+
+    def _show_address(self, request: AuthorizationRequest, url: str) -> None:
+        """For an app on another computer than this browser: what the redirect would have told it."""
+        lifetime = self.services.consents.find_lifetime(by_hand=True)
+        self.render_page(
+            "handover.html",
+            client_name=request.client.client_name,
+            address=url,
+            command=f'curl "{url}"'
+            if request.redirect_uri.is_loopback and SHELL_SAFE.fullmatch(url)
+            else None,
+            minutes=max(int(lifetime // 60), 1),
+        )
 
     def send_to_client(self, url: str) -> None:
         """302 after a GET; 303 after a form, so that the browser does not post the form to the client."""
@@ -48,7 +83,11 @@ class AuthorizationHandler(PageHandler):
         self.set_header("Location", url)
 
     def write_failure(self, status: int, error: BaseException | None) -> None:
-        if isinstance(error, OAuthError) and error.redirect is not None:
+        if (
+            isinstance(error, OAuthError)
+            and error.redirect is not None
+            and (not self.is_unbound or error.reason == "denied")
+        ):
             self.send_to_client(build_error_url(error.redirect, error))
             self.finish()
         else:
@@ -70,7 +109,11 @@ class AuthorizeHandler(AuthorizationHandler):
 
     async def _ask(self, request: AuthorizationRequest, person: Person) -> None:
         scope = check_grantable(request, person)
-        if not await needs_consent(request, person, scope, self.services.store):
+        # The same request again, from a browser that has its answer: the app was not where it was sent.
+        is_back = request.redirect_uri.is_on_device and self.has_departed(self.query)
+        if not await needs_consent(request, person, scope, self.services.store) and (
+            not is_back or "none" in request.prompt
+        ):
             await self.answer(request, person, scope)
             return
         if "none" in request.prompt:
@@ -88,7 +131,9 @@ class AuthorizeHandler(AuthorizationHandler):
             action=f"/consent?{self.query}",
             csrf_token=self.build_form_token("consent", self.query),
             switch_account_url=build_login_url("/authorize?" + self.query),
-            **await build_consent_view(request, person, scope, self.services, self.issuer, grants=before),
+            **await build_consent_view(
+                request, person, scope, self.services, self.issuer, grants=before, did_not_arrive=is_back
+            ),
         )
 
     def _send_to_login(self, request: AuthorizationRequest) -> None:

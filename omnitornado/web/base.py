@@ -21,7 +21,7 @@ from omnitornado.base64url import encode
 from omnitornado.log import log_event
 from omnitornado.net import find_client_address
 from omnitornado.oauth.bearer import BearerError
-from omnitornado.oauth.errors import OAuthError, printable
+from omnitornado.oauth.errors import ROUTINE, OAuthError, printable
 from omnitornado.oauth.form import Parameters, parse_parameters
 from omnitornado.store.transitions import StoreUnavailable
 from omnitornado.web.cors import build_cors_headers
@@ -272,6 +272,7 @@ class BaseHandler(RequestHandler):
         if isinstance(value, (OAuthError, BearerError)):
             self.log(
                 f"{self.event}.refused",
+                level=logging.DEBUG if value.code in ROUTINE else logging.INFO,
                 error=value.code,
                 reason=value.reason,
                 detail=value.description,

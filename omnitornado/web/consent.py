@@ -29,6 +29,8 @@ class ConsentHandler(AuthorizationHandler):
         scope = check_grantable(request, person)
         if action == "approve":
             await self.answer(request, person, scope)
+        elif action == "approve_by_hand" and request.redirect_uri.is_on_device:
+            await self.answer(request, person, scope, by_hand=True)
         elif action == "deny":
             self.log("consent.denied", client=request.client.client_id, user=person.username)
             raise OAuthError(

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from omnitornado.oauth.authorize import AuthorizationRequest
+from omnitornado.oauth.client import OAuthClient
 from omnitornado.oauth.people import Person
 from omnitornado.oauth.shipped_documents import find_imitated
 from omnitornado.store.records import Grant
@@ -31,36 +32,58 @@ async def build_consent_view(
     issuer: str,
     *,
     grants: Sequence[Grant] = (),
+    did_not_arrive: bool = False,
 ) -> dict[str, Any]:
     """The variables of consent.html that depend on the request. `grants`: what the person gave the client
-    before, so that a step up shows what is new.
+    before, so that a step up shows what is new. `did_not_arrive`: this browser was sent to the app with an
+    answer to this very request, and is here again.
     """
     client, uri = request.client, request.redirect_uri
-    named = {resource.path: resource for resource in services.resources}
     return {
+        **build_client_view(client),
         "username": person.username,
-        "client_name": client.client_name,
         "client_id": client.client_id,
         "client_uri": client.client_uri if _is_https(client.client_uri) else None,
         "redirect_host": uri.shown_host,
         "redirect_uri": uri.uri,
         "binds_redirect": request.binds_redirect,
-        "loopback_only": uri.is_loopback or uri.is_private_scheme,
+        "did_not_arrive": did_not_arrive,
+        "loopback_only": uri.is_on_device,
+        "resources": list_resources(request.resources, services, issuer),
+        "scopes": await build_scope_views(scope, services, grants),
+    }
+
+
+def build_client_view(client: OAuthClient) -> dict[str, Any]:
+    """Who a client says it is, and who stands for that."""
+    return {
+        "client_name": client.client_name,
         "self_registered": not client.is_preset,
         "publisher": None if client.origin is None else client.origin.host,
         "is_verified": client.is_verified,
         "imitated": None if client.origin is None else find_imitated(client.client_name, client.origin.host),
-        "resources": [named[path].build_url(issuer) for path in request.resources if path in named],
-        "scopes": [
-            ScopeView(
-                name,
-                services.scopes.descriptions.get(name, name),
-                await _find_tools(services, name),
-                is_new=bool(grants) and not any(name in grant.scope for grant in grants),
-            )
-            for name in scope
-        ],
     }
+
+
+def list_resources(paths: Sequence[str], services: Services, issuer: str) -> list[str]:
+    """The addresses of what access is asked for."""
+    named = {resource.path: resource for resource in services.resources}
+    return [named[path].build_url(issuer) for path in paths if path in named]
+
+
+async def build_scope_views(
+    scope: Sequence[str], services: Services, grants: Sequence[Grant] = ()
+) -> list[ScopeView]:
+    """`grants`: what the person gave the client before."""
+    return [
+        ScopeView(
+            name,
+            services.scopes.descriptions.get(name, name),
+            await _find_tools(services, name),
+            is_new=bool(grants) and not any(name in grant.scope for grant in grants),
+        )
+        for name in scope
+    ]
 
 
 async def _find_tools(services: Services, scope: str) -> list[ScopeTool]:

@@ -40,6 +40,7 @@ class ServerMetadataHandler(MetadataHandler):
                 scopes=self.services.scopes,
                 resources=self.services.resources,
                 can_register=self.services.can_register,
+                can_use_devices=self.services.can_use_devices,
                 can_introspect=bool(self.services.introspection.servers),
                 takes_documents=self.services.clients.takes_documents,
             )

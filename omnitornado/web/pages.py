@@ -21,8 +21,11 @@ CONTENT_SECURITY_POLICY: Final = (
 address.
 """
 
-TARGET: Final = re.compile(r"/|/account|/authorize\?[!-~]*")
+TARGET: Final = re.compile(r"/|/account|/device(?:\?user_code=[A-Za-z-]{1,16})?|/authorize\?[!-~]*")
 """Only what a URL can have: a line break would end the header it is sent in."""
+
+DEPARTURE_LIFETIME: Final = 600
+"""Seconds in which the same request again means that the app was not reached."""
 
 WORDS: Final = {
     400: ("This request can't be used", "The app sent something this server can't accept."),
@@ -104,6 +107,28 @@ class PageHandler(BaseHandler):
     async def find_session(self) -> tuple[BrowserSession, Person] | None:
         """Who is signed in at this browser."""
         return await self.services.sessions.find(self.cookie, now=self.now)
+
+    # Browsers that were sent to an app on the person's own computer
+
+    @property
+    def _departure_name(self) -> str:
+        return self.cookie_name.replace("session", "departed")
+
+    def note_departure(self, shown: str) -> None:
+        """Have the browser remember for a while that it was sent away from `shown`."""
+        self.set_cookie(
+            self._departure_name,
+            self.build_form_token("departed", shown),
+            httponly=True,
+            samesite="Lax",
+            secure=self.is_secure,
+            path="/",
+            max_age=DEPARTURE_LIFETIME,
+        )
+
+    def has_departed(self, shown: str) -> bool:
+        """Whether the browser was sent away from `shown` a short while ago."""
+        return is_form_token(self.get_cookie(self._departure_name), self.cookie, "departed", shown)
 
     # Forms
 

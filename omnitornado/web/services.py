@@ -16,6 +16,7 @@ from omnitornado.oauth.authorize import AuthorizationRules
 from omnitornado.oauth.browser_session import BrowserSessions
 from omnitornado.oauth.client import Clients
 from omnitornado.oauth.consent import ConsentRules
+from omnitornado.oauth.device import DeviceRules
 from omnitornado.oauth.introspection import IntrospectionRules
 from omnitornado.oauth.issuance import TokenRules
 from omnitornado.oauth.login import SignIn
@@ -24,7 +25,7 @@ from omnitornado.oauth.registration import RegistrationRules
 from omnitornado.oauth.resource import ProtectedResource
 from omnitornado.oauth.scope import ScopePolicy
 from omnitornado.oauth.secrets import TokenBytes
-from omnitornado.oauth.throttle import RateLimit
+from omnitornado.oauth.throttle import RateLimit, UserCodeThrottle
 from omnitornado.store.transitions import Store
 from omnitornado.web.identity import Identity
 from omnitornado.web.in_flight import InFlight
@@ -61,12 +62,16 @@ class Services:
     consents: ConsentRules
     registration: RegistrationRules
     introspection: IntrospectionRules
+    devices: DeviceRules
     templates: Loader
     fetch: Fetch
     """Asks another host, guarded."""
     audit: AuditLog | None = None
     can_register: bool = True
     registrations: RateLimit = field(default_factory=lambda: RateLimit(60))
+    can_use_devices: bool = True
+    device_requests: RateLimit = field(default_factory=lambda: RateLimit(30))
+    user_codes: UserCodeThrottle = field(default_factory=UserCodeThrottle)
     allowed_origins: frozenset[str] = frozenset()
     trusted_proxies: Sequence[Network] = ()
     in_flight: InFlight = field(default_factory=InFlight)

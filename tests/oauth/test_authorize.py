@@ -264,6 +264,56 @@ def test_a_public_client_without_any_redirect_uri_is_never_answered() -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"response_type": "token"}, "unsupported_response_type"),
+        ({"scope": "admin"}, "invalid_scope"),
+        ({"resource": "https://evil.example"}, "invalid_target"),
+        ({"code_challenge": None}, "invalid_request"),
+        ({"scope": ["mcp", "files"]}, "invalid_request"),
+    ],
+)
+def test_no_error_goes_to_an_address_that_nobody_approved(changed: dict[str, Any], code: str) -> None:
+    """Required by RFC 9700 §4.11.2: a preset client without addresses makes us no open redirector."""
+
+    async def scenario(world: World) -> None:
+        evil = "https://evil.example/callback"
+        with pytest.raises(OAuthError) as caught:
+            await world.request("bare", redirect_uri=evil, **changed)
+        assert (caught.value.code, caught.value.redirect) == (code, None)
+        await world.issue_code("bare", redirect_uri=CALLBACK)
+        with pytest.raises(OAuthError) as caught:
+            await world.request("bare", redirect_uri=CALLBACK, **changed)
+        assert (caught.value.code, caught.value.redirect is None) == (code, False)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("client_id", ["tv", "box"])
+def test_a_client_for_device_codes_alone_is_never_redirected_to(client_id: str) -> None:
+    """Required by RFC 9700 §4.1: it has no address, and none can be bound to it."""
+
+    async def scenario(world: World) -> None:
+        with refused("invalid_request", "grant_type_not_registered"):
+            await world.request(client_id, redirect_uri=CALLBACK)
+
+    run(scenario)
+
+
+def test_no_address_is_bound_to_a_client_that_registered_itself() -> None:
+    """Required by RFC 9700 §4.1: that is for clients of the configuration."""
+
+    async def scenario(world: World) -> None:
+        client, _ = await world.register(token_endpoint_auth_method="client_secret_basic")
+        bare = msgspec.structs.replace(client, redirect_uris=())
+        await world.store.register_client(bare)
+        with refused("invalid_request", "redirect_unregistered"):
+            await world.request(client.client_id, redirect_uri=CALLBACK)
+
+    run(scenario)
+
+
 def test_a_preset_address_that_is_unfit_is_a_page_and_no_fault() -> None:
     """Our choice: the configuration has its own rules, and what only those let through goes nowhere."""
 

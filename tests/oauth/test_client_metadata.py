@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from omnitornado.oauth.client import DEVICE_CODE
 from omnitornado.oauth.client_metadata import build_registration_response, parse_registration
 from omnitornado.oauth.secrets import digest
 from omnitornado.store.records import Client
@@ -73,7 +74,7 @@ def test_a_method_with_a_secret_gets_one(method: str) -> None:
         (["refresh_token", "authorization_code"], ["refresh_token", "authorization_code"]),
         (
             ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"],
-            ["authorization_code", "refresh_token"],
+            ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"],
         ),
         (
             ["authorization_code", "urn:ietf:params:oauth:grant-type:jwt-bearer", "authorization_code"],
@@ -91,6 +92,30 @@ def test_unknown_response_types_are_left_out() -> None:
     """Required by RFC 7591 §3.2.1."""
     client, secret = register(response_types=["code", "token", "id_token"])
     assert build_registration_response(client, secret)["response_types"] == ["code"]
+
+
+def test_a_client_that_only_uses_device_codes_needs_no_address() -> None:
+    """Required by RFC 7591 §2 and §2.1: addresses are for grants that answer by redirect, and `code` is for
+    the authorization code.
+    """
+    body = {"grant_types": [DEVICE_CODE, "refresh_token"], "token_endpoint_auth_method": "none"}
+    variants: list[dict[str, Any]] = [
+        {},
+        {"redirect_uris": []},
+        {"response_types": []},
+        {"response_types": ["code"]},
+    ]
+    for more in variants:
+        client, secret = parse_registration(body | more, now=START)
+        response = build_registration_response(client, secret)
+        assert (response["redirect_uris"], response["response_types"]) == ([], [])
+        assert response["grant_types"] == [DEVICE_CODE, "refresh_token"]
+        assert response["client_name"] == "Unnamed device"
+    with refused("invalid_redirect_uri", "invalid_redirect_uri"):
+        parse_registration(body | {"redirect_uris": ["http://evil.example/"]}, now=START)
+    for grants in (["authorization_code", DEVICE_CODE], None):
+        with refused("invalid_redirect_uri", "invalid_redirect_uri"):
+            parse_registration({"grant_types": grants}, now=START)
 
 
 @pytest.mark.parametrize("scope", ["", " ", None])
@@ -340,7 +365,7 @@ def test_the_clients_of_the_field_can_register(body: dict[str, Any]) -> None:
     client, secret = parse_registration(body, now=START)
     response = build_registration_response(client, secret)
     assert response["redirect_uris"] == body["redirect_uris"]
-    assert response["grant_types"] == ["authorization_code", "refresh_token"]
+    assert response["grant_types"] == body["grant_types"]
     assert (secret is None) is (body["token_endpoint_auth_method"] == "none")
 
 

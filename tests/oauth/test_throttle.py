@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from omnitornado.oauth import throttle
+from omnitornado.oauth import attempts
+from omnitornado.oauth.attempts import FORGET_AFTER
 from omnitornado.oauth.throttle import (
     ADDRESS_LIMIT,
-    FORGET_AFTER,
     PAIR_LIMIT,
     PERSON_LIMIT,
     RateLimit,
@@ -136,18 +136,18 @@ def test_a_counter_starts_anew_after_an_hour_of_peace() -> None:
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Our choice: made-up names fill no memory."""
-    monkeypatch.setattr(throttle, "MAX_COUNTERS", 50)
+    monkeypatch.setattr(attempts, "MAX_COUNTERS", 50)
     sign_in = SignInThrottle()
     guess(sign_in, 500, lambda n: f"name{n}", lambda n: f"198.51.{n // 250}.{n % 250}")
-    assert len(sign_in._counters) <= 50
+    assert len(sign_in._attempts._counters) <= 50
     long = SignInThrottle()
     long.begin("x" * 1_000_000, HOME, is_known=False, now=START)
-    assert sum(len(part) for key in long._counters for part in key) < 400
+    assert sum(len(part) for key in long._attempts._counters for part in key) < 400
 
 
 def test_refused_attempts_push_no_counter_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Our choice: refusals are cheap, so they could otherwise make the server forget a guesser."""
-    monkeypatch.setattr(throttle, "MAX_COUNTERS", 100)
+    monkeypatch.setattr(attempts, "MAX_COUNTERS", 100)
     sign_in = SignInThrottle()
     guess(sign_in, 100, lambda n: "ada", lambda n: f"198.51.0.{n}")
     guess(sign_in, 10_000, lambda n: f"name{n}", lambda n: ELSEWHERE)

@@ -20,9 +20,10 @@ from omnitornado.oauth.authorize import (
     check_authorization_request,
 )
 from omnitornado.oauth.bearer import Bearer, check_bearer
-from omnitornado.oauth.client import Clients, build_preset
+from omnitornado.oauth.client import DEVICE_CODE, Clients, build_preset
 from omnitornado.oauth.client_metadata import parse_registration
 from omnitornado.oauth.consent import ConsentRules, approve, check_grantable
+from omnitornado.oauth.device import DeviceRequest, DeviceRules, build_device_key, request_device_code
 from omnitornado.oauth.errors import HTTP_STATUS, OAuthError, ValidatedRedirect
 from omnitornado.oauth.form import Parameters, parse_parameters
 from omnitornado.oauth.issuance import TokenResponse, TokenRules
@@ -56,6 +57,11 @@ NATIVE = build_preset(
     client_secret=None,
     redirect_uris=["http://127.0.0.1/callback", "http://localhost/callback", "http://[::1]/callback"],
 )
+TV = build_preset(
+    client_id="tv", client_secret=None, client_name="TV", grant_types=[DEVICE_CODE, "refresh_token"]
+)
+BOX = build_preset(client_id="box", client_secret=SECRET, client_name="Box", grant_types=[DEVICE_CODE])
+"""Devices: one public, one that proves itself and may not refresh."""
 BARE = build_preset(client_id="bare", client_secret="bare secret")
 """Preset without redirect URIs: its first approval binds one."""
 
@@ -73,11 +79,14 @@ class World:
     def __init__(self, store: EmbeddedStore, clock: "Clock") -> None:
         self.store = store
         self.clock = clock
-        self.clients = Clients([WEB, NATIVE, BARE], store)
+        self.clients = Clients([WEB, NATIVE, BARE, TV, BOX], store)
         self.rules = AuthorizationRules(
             issuer=ISSUER, clients=self.clients, store=store, scopes=SCOPES, resources=[MCP, FILES]
         )
         self.consents = ConsentRules(store=store, code_lifetime=60.0)
+        self.devices = DeviceRules(
+            store=store, clients=self.clients, scopes=SCOPES, resources=[MCP, FILES], code_lifetime=600.0
+        )
         self.registration = RegistrationRules(store=store)
         self.tokens = TokenRules(
             store=store,
@@ -150,6 +159,25 @@ class World:
         }
         return (await self.ask_token(**members | changed)).body
 
+    async def ask_device(self, *, authorization: str | None = None, **members: Any) -> DeviceRequest:
+        """A device's request: of the client `tv`, for the tools, unless `members` say otherwise."""
+        given = {"client_id": "tv", "resource": ISSUER + "/mcp"} | members
+        return await request_device_code(
+            parse(**given), authorization, self.devices, issuer=ISSUER, address="192.0.2.1", now=self.now
+        )
+
+    async def decide(self, request: DeviceRequest, *scope: str, person: Person = ADA) -> bool:
+        """The person's decision: approve these scopes, or refuse where there are none."""
+        key = build_device_key(request.user_code)
+        decided = await self.store.decide_device(
+            key, request.device.device_hash, username=person.username, scope=scope or None, now=self.now
+        )
+        return decided is not None
+
+    async def poll(self, device_code: str, /, **changed: Any) -> dict[str, Any]:
+        members = {"grant_type": DEVICE_CODE, "device_code": device_code, "client_id": "tv"}
+        return (await self.ask_token(**members | changed)).body
+
     async def use(self, access_token: str, resource: ProtectedResource = MCP) -> Bearer:
         """Whom the resource takes the token for."""
         return await check_bearer(
@@ -213,7 +241,7 @@ def build_basic(client_id: str, secret: str) -> str:
 
 
 @contextmanager
-def refused(code: str, reason: str, *, to_client: bool = False) -> Iterator[None]:
+def refused(code: str, reason: str, *, to_client: bool = False, status: int | None = None) -> Iterator[None]:
     """The one assertion on protocol errors: their code, the log's reason, whether they may be sent to the
     redirect URI, and the shape of what the client reads.
     """
@@ -222,7 +250,7 @@ def refused(code: str, reason: str, *, to_client: bool = False) -> Iterator[None
     error = caught.value
     assert (error.code, error.reason) == (code, reason)
     assert (error.redirect is not None) is to_client
-    assert error.status == HTTP_STATUS[code]
+    assert error.status == (status or HTTP_STATUS[code])
     body = error.build_body()
     assert list(body) == ["error", "error_description"]
     assert re.fullmatch(r"[\x20-\x21\x23-\x5B\x5D-\x7E]+", body["error_description"])

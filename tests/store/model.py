@@ -17,6 +17,7 @@ from omnitornado.store.records import (
     Client,
     ClientDocument,
     Consent,
+    DeviceCode,
     Grant,
     KnownAddress,
     McpSession,
@@ -25,6 +26,8 @@ from omnitornado.store.records import (
 )
 from omnitornado.store.transitions import (
     CodeOutcome,
+    DeviceOutcome,
+    OpenOutcome,
     RefreshOutcome,
     RefreshSuccessor,
     Rotation,
@@ -45,6 +48,7 @@ class Model:
         self.codes: dict[bytes, AuthorizationCode] = {}
         self.grants: dict[bytes, Grant] = {}
         self.access: dict[bytes, AccessToken] = {}
+        self.devices: dict[bytes, DeviceCode] = {}
         self.consents: dict[tuple[str, str, str, str], Consent] = {}
         self.bindings: dict[str, RedirectBinding] = {}
         self.sessions: dict[bytes, BrowserSession] = {}
@@ -106,6 +110,7 @@ class Model:
         for key in ended:
             del self.grants[key]
         self.codes = {key: code for key, code in self.codes.items() if code.client_id != client_id}
+        self.devices = {key: one for key, one in self.devices.items() if one.client_id != client_id}
         del self.clients[client_id]
         return len(ended)
 
@@ -183,6 +188,10 @@ class Model:
         self.codes[code_hash] = change(
             code, grant_id=grant.grant_id, expires_at=max(code.expires_at, now + 600)
         )
+        self._make_grant(grant, access_hash, access, now)
+        return CodeOutcome.REDEEMED
+
+    def _make_grant(self, grant: Grant, access_hash: bytes, access: AccessToken, now: float) -> None:
         self._forget(self.grants, now)
         client = self.find_client(grant.client_id, now=now)
         if client is not None and client.used_at is None:
@@ -199,6 +208,71 @@ class Model:
         kept = self.find_document(grant.client_id, now=now)
         if kept is not None and kept.used_at is None:
             self.documents[grant.client_id] = change(kept, used_at=now)
+
+    def open_device(self, key: bytes, device: DeviceCode, *, now: float) -> OpenOutcome:
+        if self.find_device(key, now=now) is not None:
+            return OpenOutcome.TAKEN
+        self.devices[key] = device
+        return OpenOutcome.OPENED
+
+    def find_device(self, key: bytes, *, now: float) -> DeviceCode | None:
+        self._forget(self.devices, now)
+        return self.devices.get(key)
+
+    def decide_device(
+        self, key: bytes, device_hash: bytes, *, username: str, scope: Sequence[str] | None, now: float
+    ) -> DeviceCode | None:
+        device = self.find_device(key, now=now)
+        if device is None or device.device_hash != device_hash or device.username is not None:
+            return None
+        if now >= device.code_expires_at:
+            return None
+        granted = device.scope if scope is None else tuple(scope)
+        self.devices[key] = change(device, username=username, is_approved=scope is not None, scope=granted)
+        return self.devices[key]
+
+    def poll_device(
+        self, key: bytes, device_hash: bytes, *, client_id: str, now: float
+    ) -> tuple[DeviceOutcome, DeviceCode | None]:
+        device = self.find_device(key, now=now)
+        if device is None or device.device_hash != device_hash or device.client_id != client_id:
+            return DeviceOutcome.MISSING, None
+        if device.grant_id is not None:
+            return DeviceOutcome.REDEEMED, device
+        if now >= device.code_expires_at:
+            return DeviceOutcome.EXPIRED, device
+        if device.username is not None:
+            return (DeviceOutcome.APPROVED if device.is_approved else DeviceOutcome.DENIED), device
+        if device.polled_at and now < device.polled_at + device.interval - 1:
+            self.devices[key] = change(device, polled_at=now, interval=min(device.interval + 5, 60.0))
+            return DeviceOutcome.SLOW_DOWN, self.devices[key]
+        self.devices[key] = change(device, polled_at=now)
+        return DeviceOutcome.PENDING, self.devices[key]
+
+    def redeem_device(
+        self,
+        key: bytes,
+        device_hash: bytes,
+        grant: Grant,
+        access_hash: bytes,
+        access: AccessToken,
+        *,
+        now: float,
+    ) -> CodeOutcome:
+        device = self.find_device(key, now=now)
+        if device is None or device.device_hash != device_hash or device.client_id != grant.client_id:
+            return CodeOutcome.MISSING
+        if device.username != grant.username:
+            return CodeOutcome.MISSING
+        if device.grant_id is not None:
+            self._end(device.grant_id)
+            return CodeOutcome.ALREADY_USED
+        if not device.is_approved or now >= device.code_expires_at:
+            return CodeOutcome.MISSING
+        self.devices[key] = change(
+            device, grant_id=grant.grant_id, expires_at=max(device.expires_at, now + 600)
+        )
+        self._make_grant(grant, access_hash, access, now)
         return CodeOutcome.REDEEMED
 
     def _use(self, client: Client, username: str, now: float) -> None:

@@ -18,6 +18,7 @@ from omnitornado.store.records import (
     Client,
     ClientDocument,
     Consent,
+    DeviceCode,
     Grant,
     KnownAddress,
     McpSession,
@@ -68,6 +69,22 @@ def build_code(**changed: Any) -> AuthorizationCode:
         "expires_at": START + 60,
     }
     return AuthorizationCode(**members | changed)
+
+
+def build_device(name: str = "device", **changed: Any) -> DeviceCode:
+    members: dict[str, Any] = {
+        "client_id": "client-1",
+        "client_name": "A client",
+        "device_hash": digest(name),
+        "scope": ("mcp", "files"),
+        "resources": ("/mcp",),
+        "issued_at": START,
+        "code_expires_at": START + 600,
+        "expires_at": START + 1200,
+        "interval": 5.0,
+        "address": "192.0.2.1",
+    }
+    return DeviceCode(**members | changed)
 
 
 def build_grant(name: str = "grant-1", **changed: Any) -> Grant:

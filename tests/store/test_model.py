@@ -24,6 +24,7 @@ from .samples import (
     build_client,
     build_code,
     build_consent,
+    build_device,
     build_document,
     build_grant,
     build_mcp_session,
@@ -50,6 +51,10 @@ METHODS = (
     "redeem_code",
     "rotate_refresh",
     "rotate_refresh",
+    "open_device",
+    "decide_device",
+    "poll_device",
+    "redeem_device",
     "issue_access",
     "revoke_access",
     "revoke_grant",
@@ -94,6 +99,7 @@ def _build_call(step: Step, now: float) -> tuple[tuple[Any, ...], dict[str, Any]
     )
     access = build_access(grant, expires_at=now + 70 * (variant + 1))
     key = digest(f"key {index}")
+    device = digest(f"device {index % 3}")
     build: dict[str, Callable[[], tuple[tuple[Any, ...], dict[str, Any]]]] = {
         "register_client": lambda: (
             (
@@ -136,6 +142,31 @@ def _build_call(step: Step, now: float) -> tuple[tuple[Any, ...], dict[str, Any]
             },
         ),
         "redeem_code": lambda: ((key, grant, digest(f"t{index}{variant}"), access), {"now": now}),
+        "open_device": lambda: (
+            (
+                device,
+                build_device(
+                    f"d{other % 2}",
+                    client_id=CLIENTS[other],
+                    issued_at=now,
+                    code_expires_at=now + 40 * (variant + 1),
+                    expires_at=now + 80 * (variant + 1),
+                ),
+            ),
+            {"now": now},
+        ),
+        "decide_device": lambda: (
+            (device, digest(f"d{other % 2}")),
+            {"username": person, "scope": None if variant == 5 else (f"s{variant}",), "now": now},
+        ),
+        "poll_device": lambda: (
+            (device, digest(f"d{other % 2}")),
+            {"client_id": CLIENTS[variant % 4], "now": now},
+        ),
+        "redeem_device": lambda: (
+            (device, digest(f"d{variant % 2}"), grant, digest(f"t{index}{variant}"), access),
+            {"now": now},
+        ),
         "rotate_refresh": lambda: (
             (
                 grant.grant_id,
@@ -211,6 +242,7 @@ def _build_questions(now: float) -> list[tuple[str, tuple[Any, ...], dict[str, A
             ("find_client", (client_id,), at),
             ("find_document", (client_id,), at),
             ("find_code", (key,), at),
+            ("find_device", (digest(f"device {index % 3}"),), at),
             ("find_grant", (build_grant(f"g{index}").grant_id,), at),
             ("find_session", (key,), at),
             ("is_known_address", (key,), at),

@@ -24,6 +24,8 @@ PATHS = {
     "/register/{client_id}": "GET PUT DELETE",
     "/revoke": "POST",
     "/introspect": "POST",
+    "/device_authorization": "POST",
+    "/device": "GET POST",
     "/login": "GET POST",
     "/logout": "GET POST",
     "/account": "GET POST",
@@ -34,7 +36,16 @@ PATHS = {
 }
 """Each URL with the methods it has, HEAD and OPTIONS aside."""
 
-JSON = ("/.well-known", "/mcp", "/token", "/register", "/revoke", "/introspect", "/healthz")
+JSON = (
+    "/.well-known",
+    "/mcp",
+    "/token",
+    "/register",
+    "/revoke",
+    "/introspect",
+    "/device_authorization",
+    "/healthz",
+)
 PAGES = [path for path in PATHS if not path.startswith(JSON)]
 FORMS = [
     "/token",

@@ -1,12 +1,15 @@
 """`/consent`: only the person, in the browser that was asked, for what the page showed, says yes or no."""
 
+import html
 import json
+import re
 
 import pytest
+from tornado.httpclient import HTTPResponse
 
 from .browser import Browser, find_forms
 from .conftest import StartSite
-from .site import CALLBACK, Site, read_json, read_query
+from .site import CALLBACK, SECRET, Site, read_json, read_query
 
 XSS = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
@@ -190,3 +193,115 @@ async def test_the_issuer_on_a_denial_is_the_public_one(start_site: StartSite) -
     form = find_forms(await browser.open_consent(site.build_authorize_url()))[0]
     answer = await browser.submit(form, action="deny")
     assert read_query(answer.headers["Location"])["iss"] == "https://mcp.example"
+
+
+LOOPBACK = "http://127.0.0.1:4711/callback"
+
+
+def read_address(page: HTTPResponse) -> str:
+    """The address that a person is to take to the app."""
+    found = re.search(r'<pre class="copy" dir="ltr"><code>(.*?)</code></pre>', page.body.decode())
+    assert found is not None, page.body
+    return html.unescape(found[1])
+
+
+@pytest.mark.gen_test
+async def test_an_app_on_another_computer_is_told_by_hand(site: Site, browser: Browser) -> None:
+    """Our choice (requirement of people who work on a server): the page shows what the redirect would have
+    told the app, and the code lives long enough to be carried.
+    """
+    page = await browser.open_consent(site.build_authorize_url(client_id="native", redirect_uri=LOOPBACK))
+    assert b"The app runs on another computer" in page.body
+    shown = await browser.submit(find_forms(page)[0], action="approve_by_hand")
+    assert (shown.code, shown.headers["Cache-Control"]) == (200, "no-store")
+    assert shown.headers["Referrer-Policy"] == "no-referrer"
+    address = read_address(shown)
+    assert address.startswith(LOOPBACK + "?code=")
+    query = read_query(address)
+    assert (query["state"], query["iss"]) == ("xyz", site.url)
+    assert f'curl "{address}"' in html.unescape(shown.body.decode())
+    site.clock.advance(299)
+    response = await site.redeem(query["code"], client_id="native", client_secret="")
+    assert response.code == 200
+
+
+@pytest.mark.gen_test
+async def test_it_is_offered_and_taken_only_where_the_answer_stays_on_the_computer(
+    site: Site, browser: Browser
+) -> None:
+    """Our choice: a web application is always reached by redirect."""
+    page = await browser.open_consent(site.build_authorize_url(prompt="consent"))
+    assert b"another computer" not in page.body
+    assert (await browser.submit(find_forms(page)[0], action="approve_by_hand")).code == 400
+
+
+@pytest.mark.gen_test
+async def test_who_comes_back_is_shown_the_way(site: Site, browser: Browser) -> None:
+    """Our choice: the redirect is sent at once all the same; the very same request again, in the same browser
+    and within ten minutes, means that it led nowhere.
+    """
+    url = site.build_authorize_url(client_id="native", redirect_uri=LOOPBACK)
+    page = await browser.open_consent(url)
+    assert b"Did the app not open?" not in page.body
+    answer = await browser.submit(find_forms(page)[0], action="approve")
+    assert (answer.code, answer.headers["Location"].startswith(LOOPBACK)) == (303, True)
+    assert "code" not in answer.headers["Set-Cookie"]
+    back = await browser.get(url)
+    assert (back.code, b"Did the app not open?" in back.body) == (200, True)
+    another = site.build_authorize_url(client_id="native", redirect_uri=LOOPBACK, state="another")
+    assert b"Did the app not open?" not in (await browser.get(another)).body
+    stranger = await site.open_browser().open_consent(url)
+    assert b"Did the app not open?" not in stranger.body
+
+
+@pytest.mark.gen_test
+async def test_a_remembered_app_that_was_not_reached_is_asked_about_again(start_site: StartSite) -> None:
+    """Our choice: only there can the person be shown the address. One that asked not to be asked gets its
+    answer.
+    """
+    client = {"client_id": "app", "client_secret": SECRET, "redirect_uris": ["http://127.0.0.1/callback"]}
+    site = await start_site(clients=[client])
+    browser = site.open_browser()
+    url = site.build_authorize_url(client_id="app", redirect_uri=LOOPBACK)
+    await browser.submit(find_forms(await browser.open_consent(url))[0], action="approve")
+    later = site.build_authorize_url(client_id="app", redirect_uri=LOOPBACK, state="later")
+    assert (await browser.get(later)).code == 302
+    back = await browser.get(later)
+    assert (back.code, b"Did the app not open?" in back.body) == (200, True)
+    shown = await browser.submit(find_forms(back)[0], action="approve_by_hand")
+    assert read_query(read_address(shown))["state"] == "later"
+    silent = site.build_authorize_url(client_id="app", redirect_uri=LOOPBACK, prompt="none")
+    for _ in range(2):
+        assert (await browser.get(silent)).code == 302
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("path", ["/cb';calc;'", "/cb?x=$(calc)", "/cb?a&calc", "/cb!x", "/cb*"])
+async def test_no_address_that_means_something_to_a_shell_is_put_into_a_command(
+    start_site: StartSite, path: str
+) -> None:
+    """Our choice: a client chooses its address, and a person would paste it. (`&` is safe between double
+    quotes.)
+    """
+    uri = "http://127.0.0.1:4711" + path
+    client = {"client_id": "x", "redirect_uris": [uri], "token_endpoint_auth_method": "none"}
+    site = await start_site(clients=[client])
+    browser = site.open_browser()
+    page = await browser.open_consent(
+        site.build_authorize_url(client_id="x", redirect_uri=uri, state="';calc")
+    )
+    shown = await browser.submit(find_forms(page)[0], action="approve_by_hand")
+    assert read_address(shown).startswith(uri)
+    assert (b"curl" in shown.body) is (path == "/cb?a&calc")
+
+
+@pytest.mark.gen_test
+async def test_nothing_is_sent_to_an_address_that_nobody_approved(site: Site, browser: Browser) -> None:
+    """Required by RFC 9700 §4.11.2: the person's own no is the one thing that an unbound address is told."""
+    evil = "https://evil.example/callback"
+    for changed in ({"response_type": "token"}, {"scope": "nothing"}, {"prompt": "none"}):
+        page = await browser.get(site.build_authorize_url(client_id="unbound", redirect_uri=evil, **changed))
+        assert (page.code, page.headers.get("Location")) == (400, None)
+    page = await browser.open_consent(site.build_authorize_url(client_id="unbound", redirect_uri=evil))
+    answer = await browser.submit(find_forms(page)[0], action="deny")
+    assert answer.headers["Location"].startswith(evil + "?error=access_denied")

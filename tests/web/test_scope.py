@@ -84,15 +84,15 @@ async def test_stepping_up_shows_what_is_new_and_keeps_what_was_granted(site: Si
     assert 'scope="admin mcp"' in response.headers["WWW-Authenticate"]
     page = await browser.get(site.build_authorize_url(scope="admin mcp"))
     assert page.code == 200
-    assert page.body.count(b'class="badge"') == 1
+    assert page.body.count(b'class="badge new"') == 1
     text = page.body.decode()
-    assert text.index("<code>admin</code>") < text.index('class="badge"') < text.index("<code>mcp</code>")
+    assert text.index("<code>admin</code>") < text.index('class="badge new"') < text.index("<code>mcp</code>")
     answer = await browser.submit(find_forms(page)[0], action="approve")
     assert answer.code == 303
     tokens = await site.obtain_tokens(browser, scope="admin mcp")
     assert await reset(site, tokens) == 200
     first = await site.open_browser().open_consent(site.build_authorize_url(scope="admin"), "bob")
-    assert b'class="badge"' not in first.body
+    assert b'class="badge new"' not in first.body
 
 
 @pytest.mark.gen_test

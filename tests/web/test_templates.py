@@ -121,6 +121,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "redirect_uri": CALLBACK,
         "binds_redirect": False,
         "loopback_only": False,
+        "did_not_arrive": False,
         "self_registered": False,
         "publisher": None,
         "is_verified": False,
@@ -144,6 +145,38 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "disconnect_action": "/account",
         "apps": [APP, APP],
         "message": None,
+        "device_url": "/device",
+    },
+    "handover.html": {
+        "client_name": "Chat",
+        "address": "http://127.0.0.1:1/callback?code=x&state=y",
+        "command": 'curl "http://127.0.0.1:1/callback?code=x&state=y"',
+        "minutes": 5,
+    },
+    "device.html": {
+        "csrf_token": "token",
+        "username": "admin",
+        "user_code": "",
+        "is_given": False,
+        "error": None,
+        "retry_after": None,
+        "switch_account_url": "/login?next=%2Fdevice",
+    },
+    "device_consent.html": {
+        "csrf_token": "token",
+        "user_code": "WDJB-MJHT",
+        "device": "00ff",
+        "username": "admin",
+        "client_name": "TV",
+        "self_registered": False,
+        "publisher": None,
+        "is_verified": False,
+        "imitated": None,
+        "asked_from": "192.0.2.1",
+        "minutes_ago": 0,
+        "resources": ["https://mcp.example/mcp"],
+        "scopes": [SCOPE],
+        "switch_account_url": "/login?next=%2Fdevice",
     },
 }
 
@@ -156,6 +189,16 @@ STATES: list[tuple[str, dict[str, Any]]] = [
     ("consent.html", {"loopback_only": True, "self_registered": True, "client_name": ""}),
     ("consent.html", {"self_registered": True, "publisher": "chat.example", "is_verified": True}),
     ("consent.html", {"publisher": "x.example", "imitated": "chat.example", "loopback_only": True}),
+    ("consent.html", {"loopback_only": True, "did_not_arrive": True}),
+    ("device.html", {"user_code": "WDJB-MJHT", "is_given": True}),
+    ("device.html", {"user_code": HOSTILE, "error": HOSTILE, "username": HOSTILE}),
+    ("device.html", {"error": "Too many.", "retry_after": 30}),
+    (
+        "device_consent.html",
+        {"self_registered": True, "client_name": HOSTILE, "asked_from": HOSTILE, "scopes": [STRANGE, MANY]},
+    ),
+    ("device_consent.html", {"publisher": "x.example", "is_verified": True, "imitated": "chat.example"}),
+    ("handover.html", {"client_name": HOSTILE, "address": HOSTILE, "command": None, "minutes": 1}),
     ("consent.html", {"scopes": [SCOPE, MANY], "resources": ["https://a.example", "https://b.example"]}),
     (
         "consent.html",
@@ -242,7 +285,7 @@ def test_every_input_has_a_label_and_every_reference_a_target(page: Page) -> Non
     assert labelled == {e.attrs["id"] for e in page.find_all("input") if e.attrs["type"] != "hidden"}
     for element in page.elements:
         for key in ("aria-describedby", "aria-labelledby"):
-            assert key not in element.attrs or element.attrs[key] in ids
+            assert set((element.attrs.get(key) or "").split()) <= set(ids)
     assert all(button.text.strip() for button in page.find_all("button"))
     assert all("alt" in image.attrs for image in page.find_all("img"))
 
