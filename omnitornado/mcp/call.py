@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 from omnitornado.mcp.context import DELIVERED, CallEndedError
+from omnitornado.mcp.countdown import Countdown
+from omnitornado.mcp.host import Host
 from omnitornado.mcp.jsonrpc import Json
 
 log = logging.getLogger("omnitornado.mcp")
@@ -67,19 +69,42 @@ class Call:
     """One request in flight: its notifications' way out, its time, and the switch that ends it.
 
     Lives in the event loop; `deliver`, `wait` and `check_alive` may also be called from the tool's thread.
+    `host` is where the author's function may run in the request's own task.
     """
 
-    def __init__(self, send: Send | None, *, tally: Tally | None = None) -> None:
-        self._send = send
+    __slots__ = (
+        "_clock",
+        "_countdown",
+        "_helping",
+        "_nested",
+        "_send",
+        "_stopped",
+        "_thread",
+        "ended",
+        "host",
+        "loop",
+        "on_stop",
+        "stop_reason",
+        "tally",
+    )
+
+    def __init__(self, send: Send | None, host: Host | None = None, *, tally: Tally | None = None) -> None:
         self.tally = tally
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
-        self._helping: set[asyncio.Task[Any]] = set()
-        self._nested: set[Call] = set()
-        self._clock: Clock | None = None
-        self.stopped: asyncio.Future[None] = self._loop.create_future()
+        self.host = host
+        self.on_stop: Callable[[], object] | None = None
+        """Called, once, when the call is stopped early."""
         self.stop_reason: Exception | None = None
         self.ended = False
+        self._send = send
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """Set for a function in a thread."""
+        self._thread = threading.get_ident()
+        self._helping: set[asyncio.Task[Any]] | None = None
+        self._nested: set[Call] | None = None
+        self._countdown: Countdown | None = None
+        self._stopped: asyncio.Future[None] | None = None
+        self._clock: Clock | None = None
+        """Takes the countdown's place once the time has stood still."""
 
     # In the event loop
 
@@ -87,22 +112,28 @@ class Call:
     def nest(self) -> "Iterator[Call]":
         """A call within this one: its time stands still with this one's."""
         nested = Call(self._send, tally=self.tally)
+        if self._nested is None:
+            self._nested = set()
         self._nested.add(nested)
         try:
             yield nested
         finally:
             self._nested.discard(nested)
 
-    def start_clock(self, limit: float | None) -> None:
-        """Give the call `limit` seconds; what waits for the client's answer takes none of them."""
-        if limit is not None and self._clock is None:
-            self._clock = Clock(limit, lambda: self.stop(CallTimedOutError(limit)))
-            self._clock.resume()
+    def start_clock(self, countdown: Countdown | None) -> None:
+        """Give the call its time; what waits for the client's answer takes none of it. None: no limit."""
+        if countdown is not None and self._countdown is None:
+            self._countdown = countdown
+            countdown.start(self, self._run_out)
+
+    def _run_out(self) -> None:
+        if self._countdown is not None and not self.ended:
+            self.stop(CallTimedOutError(self._countdown.seconds))
 
     @contextlib.contextmanager
     def pause(self) -> Iterator[None]:
         """Stop the clock for a while."""
-        clocks = [call._clock for call in (self, *self._nested) if call._clock is not None]
+        clocks = [call._find_clock() for call in (self, *(self._nested or ())) if call._countdown is not None]
         for clock in clocks:
             clock.pause()
         try:
@@ -111,19 +142,39 @@ class Call:
             for clock in clocks:
                 clock.resume()
 
+    def _find_clock(self) -> "Clock":
+        if self._clock is None:
+            assert self._countdown is not None  # noqa: S101 - for the type checker: there is a limit
+            self._clock = Clock(self._countdown.find_left(self), self._run_out)
+            self._countdown.stop(self)
+        return self._clock
+
     def stop(self, reason: Exception) -> None:
         """End the call early; whoever runs it raises `reason`."""
-        if not self.stopped.done():
+        if self.stop_reason is None:
             self.stop_reason = reason
-            self.stopped.set_result(None)
+            if self._stopped is not None:
+                self._stopped.set_result(None)
+            if self.on_stop is not None:
+                self.on_stop()
+
+    @property
+    def stopped(self) -> "asyncio.Future[None]":
+        """Done once the call is stopped early."""
+        if self._stopped is None:
+            self._stopped = asyncio.get_running_loop().create_future()
+            if self.stop_reason is not None:
+                self._stopped.set_result(None)
+        return self._stopped
 
     def end(self) -> None:
         """No notification leaves any more, and a thread that waits is let go."""
         self.ended = True
+        if self._countdown is not None:
+            self._countdown.stop(self)
         if self._clock is not None:
             self._clock.pause()
-            self._clock = None
-        for task in self._helping:
+        for task in self._helping or ():
             task.cancel()
 
     # In the tool's thread as well
@@ -166,10 +217,11 @@ class Call:
         return self._wait(self._help(awaitable))
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+        assert self.loop is not None  # noqa: S101 - this is a thread
         try:
-            return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+            return asyncio.run_coroutine_threadsafe(work, self.loop).result()
         except RuntimeError:
-            if not self._loop.is_closed():
+            if not self.loop.is_closed():
                 raise
             work.close()
             raise CallEndedError("the server has stopped") from None
@@ -180,6 +232,8 @@ class Call:
         task = asyncio.current_task()
         if self.ended or task is None:
             raise CallEndedError(_ENDED)
+        if self._helping is None:
+            self._helping = set()
         self._helping.add(task)
         try:
             return await awaitable
@@ -190,6 +244,8 @@ class Call:
         task = asyncio.current_task()
         if self._send is None or self.ended or task is None:
             return
+        if self._helping is None:
+            self._helping = set()
         self._helping.add(task)
         try:
             await self._send(message)
@@ -201,15 +257,16 @@ class Call:
 
 
 class Clock:
-    """Seconds that run out, unless it is paused: then it stands still."""
+    """Seconds that run out, unless it is paused: then it stands still. It runs at first."""
 
-    def __init__(self, limit: float, ring: Callable[[], None]) -> None:
-        self._left = limit
+    def __init__(self, left: float, ring: Callable[[], None]) -> None:
+        self._left = left
         self._ring = ring
         self._loop = asyncio.get_running_loop()
         self._paused = 1
         self._since = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self.resume()
 
     def resume(self) -> None:
         self._paused -= 1

@@ -25,8 +25,10 @@ from omnitornado.mcp.call import (
 from omnitornado.mcp.client_capabilities import ClientCapabilityError
 from omnitornado.mcp.content import build_text
 from omnitornado.mcp.context import Context
+from omnitornado.mcp.countdown import Countdown
+from omnitornado.mcp.host import Host
 from omnitornado.mcp.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, Json, JsonRpcError
-from omnitornado.mcp.principal import PRINCIPAL
+from omnitornado.mcp.principal import PRINCIPAL, Principal
 from omnitornado.mcp.resources import ResourceNotFoundError
 from omnitornado.mcp.schema import ArgumentError
 from omnitornado.mcp.threads import PoolBusyError, ToolThreads
@@ -72,11 +74,22 @@ class ToolRunner:
         self._token_bytes = token_bytes
         self._timeout = timeout
         self._patience = patience
+        self._countdowns: dict[float, Countdown] = {}
+        """By their seconds, as tools have them."""
         self._running: set[Call] = set()
         self._left_behind: set[asyncio.Future[Any]] = set()
 
-    async def run(self, tool: Tool, arguments: Json, context: Context, call: Call) -> Outcome:
-        """Call a tool.
+    async def run(
+        self,
+        tool: Tool,
+        arguments: Json,
+        principal: Principal,
+        call: Call,
+        build_context: Callable[[Call], Context],
+        version: str,
+    ) -> Outcome:
+        """Call a tool. `build_context` makes what it sees of the request, if it wants to; `version` is the
+        client's revision.
 
         Raises:
             JsonRpcError: a protocol failure that the tool's context raised.
@@ -86,13 +99,13 @@ class ToolRunner:
         self._running.add(call)
         try:
             values = tool.arguments.parse(arguments)
-            for name in tool.arguments.context_names:
-                values[name] = context
-            return tool.build_outcome(await self._execute(tool, values, context, call))
+            if tool.arguments.context_names:
+                values |= dict.fromkeys(tool.arguments.context_names, build_context(call))
+            return tool.build_outcome(await self._execute(tool, values, principal, call))
         except (JsonRpcError, CallCancelledError, CallSuspendedError):
             raise
         except (Exception, SystemExit) as error:
-            _check_capability(error, context)
+            _check_capability(error, version)
             return self._build_failure(tool, error)
         finally:
             call.end()
@@ -116,11 +129,11 @@ class ToolRunner:
         """
         self._running.add(call)
         try:
-            return build(await self._execute(declared, values, context, call))
+            return build(await self._execute(declared, values, context.principal, call))
         except (JsonRpcError, CallCancelledError, CallSuspendedError, ResourceNotFoundError):
             raise
         except (Exception, SystemExit) as error:
-            _check_capability(error, context)
+            _check_capability(error, context.protocol_version)
             code = INVALID_PARAMS if isinstance(error, ArgumentError) else INTERNAL_ERROR
             # An answer of the author's function, received well: not a failure of the server's, hence 200.
             status = 200 if code == INTERNAL_ERROR else None
@@ -135,18 +148,24 @@ class ToolRunner:
             call.stop(ServerStoppingError())
         self._threads.close()
 
-    async def _execute(self, tool: Declared, values: dict[str, Any], context: Context, call: Call) -> Any:
+    async def _execute(
+        self, declared: Declared, values: dict[str, Any], principal: Principal, call: Call
+    ) -> Any:
+        if declared.is_async and call.host is not None and call.host.is_free:
+            # The request's own task: its context is nobody else's.
+            PRINCIPAL.set(principal)
+            call.start_clock(self._find_countdown(declared))
+            return await _run_hosted(declared.function, values, call, call.host)
         scope = contextvars.copy_context()
-        scope.run(PRINCIPAL.set, context.principal)
-        limit = self._timeout if isinstance(tool.timeout, msgspec.UnsetType) else tool.timeout
+        scope.run(PRINCIPAL.set, principal)
         work: asyncio.Future[Any]
-        if tool.is_async:
-            work = self._begin(tool.function(**values), scope, call)
+        if declared.is_async:
+            work = self._begin(declared.function(**values), scope, call)
         else:
-            work = await self._submit(partial(scope.run, partial(tool.function, **values)), call)
-        call.start_clock(limit)
+            work = await self._submit(partial(scope.run, partial(declared.function, **values)), call)
+        call.start_clock(self._find_countdown(declared))
         value = await self._wait(work, call)
-        if tool.is_async:
+        if declared.is_async:
             return value
         value, error = value
         if error is not None:
@@ -165,6 +184,7 @@ class ToolRunner:
         return work
 
     async def _submit(self, function: Callable[[], Any], call: Call) -> asyncio.Future[Any]:
+        call.loop = asyncio.get_running_loop()
         try:
             return await self._threads.submit(
                 function, patience=self._patience, stopped=call.stopped, tally=call.tally
@@ -174,21 +194,32 @@ class ToolRunner:
                 raise call.stop_reason from None
             raise
 
+    def _find_countdown(self, declared: Declared) -> Countdown | None:
+        limit = self._timeout if isinstance(declared.timeout, msgspec.UnsetType) else declared.timeout
+        if limit is None:
+            return None
+        countdown = self._countdowns.get(limit)
+        if countdown is None:
+            countdown = self._countdowns[limit] = Countdown(limit)
+        return countdown
+
     async def _wait(self, work: asyncio.Future[Any], call: Call) -> Any:
         # What `asyncio.wait` does, at a fifth of its cost.
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-        def wake(_: object) -> None:
+        def wake(_: object = None) -> None:
             if not waiter.done():
                 waiter.set_result(None)
 
         work.add_done_callback(wake)
-        call.stopped.add_done_callback(wake)
+        call.on_stop = wake
+        if call.stop_reason is not None:
+            wake()
         try:
             await waiter
         finally:
             work.remove_done_callback(wake)
-            call.stopped.remove_done_callback(wake)
+            call.on_stop = None
             finished = work.done()
             if not finished:
                 self._leave_behind(work, call)
@@ -238,14 +269,44 @@ def build_error_outcome(message: str) -> Outcome:
     return Outcome([build_text(message)], is_error=True)
 
 
-def _check_capability(error: BaseException, context: Context) -> None:
+def _check_capability(error: BaseException, version: str) -> None:
     """A client that lacks what a call needs is told so in its revision's own way.
 
     Raises:
         JsonRpcError: -32021 in the stateless era.
     """
-    if isinstance(error, ClientCapabilityError) and context.protocol_version in STATELESS_VERSIONS:
+    if isinstance(error, ClientCapabilityError) and version in STATELESS_VERSIONS:
         raise error.build_error() from None
+
+
+async def _run_hosted(
+    function: Callable[..., Awaitable[Any]], values: dict[str, Any], call: Call, host: Host
+) -> Any:
+    """Run an async function in the request's own task."""
+    if call.stop_reason is not None:
+        raise call.stop_reason
+    call.on_stop = host.interrupt
+    try:
+        value = await host.run(function(**values), call.end)
+    except (Exception, asyncio.CancelledError) as error:
+        if host.is_cancelled:
+            raise
+        if call.stop_reason is not None:
+            raise call.stop_reason from None
+        if isinstance(error, asyncio.CancelledError) and not _is_being_cancelled():
+            raise RuntimeError("the function cancelled itself") from None
+        raise
+    finally:
+        call.on_stop = None
+    if call.stop_reason is not None:
+        raise call.stop_reason
+    return value
+
+
+def _is_being_cancelled() -> bool:
+    """Whether somebody else has cancelled the task, as when the loop ends."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _guard(awaitable: Awaitable[Any]) -> Any:

@@ -14,6 +14,7 @@ from omnitornado.mcp.call import Call, Send
 from omnitornado.mcp.calls import ToolRunner
 from omnitornado.mcp.context import Context
 from omnitornado.mcp.conversation import Asker
+from omnitornado.mcp.host import Host
 from omnitornado.mcp.jsonrpc import INVALID_PARAMS, Json, JsonRpcError, Request, RequestId
 from omnitornado.mcp.principal import Principal
 from omnitornado.mcp.resources import ResourceContent
@@ -28,7 +29,7 @@ class Reply(msgspec.Struct, frozen=True):
     status: int
     body: bytes | None = None
     """JSON; None for an empty body. With events sent already: the last event, or none at all."""
-    headers: dict[str, str] = {}
+    headers: Mapping[str, str] = {}
     stream: bool = False
     """The client takes nothing but text/event-stream: send the body as an event, whatever happened before."""
     is_open: bool = False
@@ -69,6 +70,8 @@ class Exchange(msgspec.Struct, frozen=True):
     """Whether it brings the state of an earlier round."""
     read: Callable[[Call, Context, str], Awaitable[tuple[ResourceContent, ...]]] | None = None
     """Reads a resource within a call."""
+    host: Host | None = None
+    """Where a function of the author's may run in the request's own task."""
 
     @property
     def params(self) -> Json:

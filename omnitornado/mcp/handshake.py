@@ -211,6 +211,7 @@ class Handshake:
         principal: Principal,
         outlet: Outlet,
     ) -> Reply:
+        outlet.host = None  # each member has a task of its own
         work: list[Coroutine[Any, Any, Json | None]] = []
         for message in batch:
             if isinstance(message, JsonRpcError):
@@ -257,6 +258,7 @@ class Handshake:
                 owner=session,
                 build_asker=partial(self._build_asker, session, outlet),
                 close_stream=outlet.close_connection,
+                host=outlet.host,
                 read=partial(read_nested, self._services),
             )
             return build_result(request.id, await method(self._services, exchange))

@@ -33,7 +33,7 @@ def _track(work: CallMethod) -> Method:
 
     async def method(services: Services, exchange: Exchange) -> Json:
         session: LiveSession = exchange.owner
-        call = session.calls[exchange.request.id] = Call(exchange.send)
+        call = session.calls[exchange.request.id] = Call(exchange.send, exchange.host)
         try:
             return await work(services, exchange, call)
         finally:

@@ -168,6 +168,8 @@ def decode_header_value(value: str, name: str) -> str:
     Raises:
         JsonRpcError: -32020 for other characters, and for base64 that is not canonical.
     """
+    if value.isascii() and value.isprintable() and not value.startswith((" ", "=?")):
+        return value.rstrip(" ")
     if _FIELD_VALUE.fullmatch(value) is None:
         raise build_header_mismatch(f"{name} header contains invalid characters")
     value = value.strip(" \t")

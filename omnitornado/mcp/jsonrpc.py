@@ -80,6 +80,7 @@ Message: TypeAlias = Request | Notification | Response
 Batch: TypeAlias = list[Message | JsonRpcError]
 """A batch keeps the errors of its unreadable members in their places (JSON-RPC 2.0 §6)."""
 
+_DECODER = msgspec.json.Decoder()
 _KEY = re.compile(rb'"[ \t\r\n]*:')
 _PARSE_FAILED = "Parse error: the body is not valid JSON"
 
@@ -106,21 +107,59 @@ def parse_body(body: bytes, *, nesting: int = MAX_NESTING) -> Message | Batch:
 
 def _decode(body: bytes) -> Any:
     try:
-        return msgspec.json.decode(body)
+        return _DECODER.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise JsonRpcError(code=PARSE_ERROR, message=_PARSE_FAILED, reason=str(error)) from None
     except RecursionError:
-        raise JsonRpcError(code=PARSE_ERROR, message="Parse error: the body is nested too deep") from None
+        raise _build_too_deep() from None
+
+
+def _build_too_deep() -> JsonRpcError:
+    return JsonRpcError(code=PARSE_ERROR, message="Parse error: the body is nested too deep")
 
 
 def _check_shape(value: Any, body: bytes, nesting: int) -> None:
     """Refuse deep nesting and duplicate keys, which the decoder lets pass."""
-    members, depth = 0, 0
-    level = [value]
+    # No more brackets than levels: nothing stands deeper.
+    if body.count(b"{") + body.count(b"[") > nesting:
+        _check_nesting(value, nesting)
+    try:
+        if _may_have_duplicates(value, body):
+            _check_duplicates(body)
+    except RecursionError:  # where more nesting is configured than Python has room for
+        raise _build_too_deep() from None
+
+
+def _check_nesting(value: Any, nesting: int) -> None:
+    depth, level = 0, [value]
     while level:
         depth += 1
-        if depth > nesting and any(type(item) is dict or type(item) is list for item in level):
-            raise JsonRpcError(code=PARSE_ERROR, message="Parse error: the body is nested too deep")
+        below: list[Any] = []
+        for item in level:
+            if type(item) is dict:
+                below += item.values()
+            elif type(item) is list:
+                below += item
+            else:
+                continue
+            if depth > nesting:
+                raise _build_too_deep()
+        level = below
+
+
+def _may_have_duplicates(value: Any, body: bytes) -> bool:
+    """Whether an object may have had the same key twice: the decoder keeps the last member alone."""
+    # Each member has a colon, and without escapes every string is written again as it was: a member that was
+    # dropped is a colon less.
+    if b"\\" not in body and body.count(b":") == encode(value).count(b":"):
+        return False
+    # Each member has one colon outside strings. As many of them as members decoded: no key came twice.
+    return len(_KEY.findall(body)) != _count_members(value)
+
+
+def _count_members(value: Any) -> int:
+    members, level = 0, [value]
+    while level:
         below: list[Any] = []
         for item in level:
             if type(item) is dict:
@@ -129,9 +168,7 @@ def _check_shape(value: Any, body: bytes, nesting: int) -> None:
             elif type(item) is list:
                 below += item
         level = below
-    # Each member has one colon outside strings. As many colons in all as members decoded: no key came twice.
-    if members != body.count(b":") and members != len(_KEY.findall(body)):
-        _check_duplicates(body)
+    return members
 
 
 def _check_duplicates(body: bytes) -> None:

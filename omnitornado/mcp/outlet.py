@@ -18,9 +18,10 @@ from omnitornado.mcp.streams import Outbound
 class Outlet:
     """A POST's answer in the making. The first message that is sent makes it an event stream."""
 
-    __slots__ = ("_build", "_closes_early", "_outbound", "_stream", "_takes_stream")
+    __slots__ = ("_build", "_closes_early", "_outbound", "_stream", "_takes_stream", "host")
 
     def __init__(self, outbound: Outbound, accept: Accept) -> None:
+        self.host = outbound.host
         self._outbound = outbound
         self._takes_stream = accept.stream
         self._stream: EventStream | None = None

@@ -17,12 +17,12 @@ log = logging.getLogger("omnitornado.mcp")
 RETRY_AFTER = MappingProxyType({429: "1", 503: "5"})
 """Status to seconds."""
 
-CONTENT_TYPE = {"Content-Type": "application/json"}
+CONTENT_TYPE: Mapping[str, str] = MappingProxyType({"Content-Type": "application/json"})
 
 
 def build_reply(status: int, body: Any, headers: Mapping[str, str] = CONTENT_TYPE) -> Reply:
     """A JSON answer."""
-    return Reply(status, encode(body), {**CONTENT_TYPE, **headers})
+    return Reply(status, encode(body), headers if headers is CONTENT_TYPE else {**CONTENT_TYPE, **headers})
 
 
 def build_error_reply(error: JsonRpcError, request_id: RequestId | None = None) -> Reply:

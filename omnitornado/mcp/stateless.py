@@ -57,7 +57,7 @@ def _start(work: CallMethod) -> Method:
     """Run the author's function; the handler cancels the task when the client leaves."""
 
     async def method(services: Services, exchange: Exchange) -> Json:
-        return await work(services, exchange, Call(exchange.send))
+        return await work(services, exchange, Call(exchange.send, exchange.host))
 
     return method
 
@@ -157,6 +157,7 @@ class Stateless:
             capabilities=envelope.client_capabilities,
             is_continued=state is not None,
             read=partial(read_nested, self._services),
+            host=outlet.host,
         )
 
     async def _open_state(self, request: Request, principal: Principal) -> CallState | None:

@@ -13,6 +13,7 @@ from typing import Protocol, TypeAlias
 import msgspec
 
 from omnitornado.mcp.event_stream import EventStream, Reader
+from omnitornado.mcp.host import Host
 from omnitornado.mcp.jsonrpc import Json
 
 LIST_KINDS = frozenset({"tools", "prompts", "resources"})
@@ -67,6 +68,8 @@ class Outbound(Protocol):
     the client takes no stream, or the message gets no answer that takes time."""
     begins_early: bool
     """Set by the endpoint: whether `begin` is worth it soon, and not only to keep the connection."""
+    host: Host | None
+    """What drives the answer, if anything does: then a function may run in the same task."""
 
     def open(self, reader: Reader) -> None:
         """From here on the answer is an event stream: what the reader gives until `receive` gives None."""

@@ -54,7 +54,9 @@ async def run_tool(services: Services, tool: Tool, exchange: Exchange, call: Cal
         CallSuspendedError: it goes on elsewhere.
     """
     arguments = exchange.get_object("arguments")
-    outcome = await services.runner.run(tool, arguments, exchange.build_context(call), call)
+    outcome = await services.runner.run(
+        tool, arguments, exchange.principal, call, exchange.build_context, exchange.version
+    )
     return _build_result(outcome, exchange.version)
 
 

@@ -7,13 +7,14 @@ from tornado.routing import URLSpec
 
 from omnitornado.app import build_mcp_route
 from omnitornado.config import McpSettings, TaskSettings
+from omnitornado.mcp.countdown import Countdown
 from omnitornado.mcp.endpoint import Endpoint, EndpointStore
 from omnitornado.mcp.event_buffer import Bounds
 from omnitornado.mcp.event_log import EventLogLimits
 from omnitornado.mcp.limits import Limits, TaskLimits
 from omnitornado.mcp.server import MCPServer
 from omnitornado.oauth.resource import ProtectedResource
-from omnitornado.web.mcp import McpService
+from omnitornado.web.mcp import EARLY, McpService
 from omnitornado.web.services import ScopeTool, Services
 
 
@@ -100,6 +101,7 @@ class McpMount:
         settings = self._settings
         service = McpService(
             endpoint=self._endpoint,
+            early=Countdown(min(EARLY, settings.keep_alive)),
             resource=resource,
             max_body=settings.max_body,
             keep_alive=settings.keep_alive,

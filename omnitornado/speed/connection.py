@@ -119,6 +119,26 @@ class SpeedConnection(HTTPConnection):
         self.has_begun = True
         return self._protocol.write(data)
 
+    def write_whole(self, head: bytes, body: bytes) -> bool:
+        """Send an answer whose head is ready and says how long the body is. False, and nothing is sent, where
+        the connection has something to add to the head.
+        """
+        request = self.head.start_line
+        if (
+            self.has_begun
+            or self.is_finished
+            or not self.keeps_alive
+            or self._protocol.is_stopping
+            or request.version != "HTTP/1.1"
+            or request.method == "HEAD"
+        ):
+            return False
+        self.has_begun = self.is_finished = True
+        self._close_callback = None
+        self._protocol.write(head + body)
+        self._protocol.end_answer(self)
+        return True
+
     def _frame(self, code: int, headers: HTTPHeaders) -> None:
         """Settle how the client finds the end of the answer (RFC 9112 §6.3)."""
         request = self.head.start_line

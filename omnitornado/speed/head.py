@@ -2,13 +2,13 @@
 framed.
 
 llhttp (in httptools) parses the header fields and refuses what two readers could read differently: bare CR
-or LF,
-folded lines, control characters, spaces before a colon, Content-Length that is repeated, not digits, or
-beside Transfer-Encoding. What it lets pass is checked here.
+or LF, folded lines, control characters, spaces before a colon, Content-Length that is repeated, not digits,
+or beside Transfer-Encoding. What it lets pass is checked here.
 """
 
 import re
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from tornado.httputil import HTTPHeaders, RequestStartLine
@@ -23,7 +23,7 @@ ANY_START_LINE: Final = b"POST / HTTP/1.1"
 """What the parser gets to see: it knows some methods alone, and takes no target but in ASCII."""
 HEAD_END: Final = b"\r\n\r\n"
 MAX_NAMES: Final = 1000
-"""Header names whose usual spelling is remembered."""
+"""Spellings of header names that are remembered."""
 
 
 class HeadError(Exception):
@@ -44,37 +44,47 @@ class Head(NamedTuple):
     is_chunked: bool
     keeps_alive: bool
     """Whether the client lets the connection be used again (RFC 9112 §9.3)."""
+    expects_continue: bool
+    """Whether the client waits to be asked for the body (RFC 9110 §10.1.1)."""
 
 
-class _Fields:
-    """Takes what the parser finds. One for each request."""
+class LateHeaders(HTTPHeaders):
+    """Header fields that came once each. They are taken apart as Tornado has them where somebody looks; few
+    requests ever are.
+    """
 
-    __slots__ = ("count", "headers", "is_complete")
+    def __init__(self, fields: dict[str, str]) -> None:
+        self.fields = fields
+        """By lower-cased name."""
 
-    def __init__(self) -> None:
-        self.headers = HTTPHeaders()
-        self.count = 0
-        self.is_complete = False
+    def __getattr__(self, name: str) -> Any:
+        # Where Tornado keeps them, which its own `__init__` sets up.
+        if name not in ("_as_list", "_combined_cache"):
+            raise AttributeError(name)
+        super().__init__()
+        for field, value in self.fields.items():
+            self[field] = value
+        return self.__dict__[name]
 
-    def on_header(self, raw: bytes, value: bytes) -> None:
-        self.count += 1
-        name = _names.get(raw) or _find_name(raw)
-        # Setting checks nothing, which the parser has done; adding keeps what is there already.
-        if name in self.headers:
-            self.headers.add(name, value.decode("latin-1").strip(" \t"))
-        else:
-            self.headers[name] = value.decode("latin-1").strip(" \t")
 
-    def on_headers_complete(self) -> None:
-        self.is_complete = True
+class _Sink:
+    """What the parser finds. Methods of `dict` and `list` take it, for less than functions would."""
+
+    __slots__ = ("on_header", "on_headers_complete")
+
+    def __init__(
+        self, on_header: Callable[[bytes, bytes], object], on_headers_complete: Callable[[], object]
+    ) -> None:
+        self.on_header = on_header
+        self.on_headers_complete = on_headers_complete
 
 
 _names: dict[bytes, str] = {}
 
 
 def _find_name(raw: bytes) -> str:
-    """A header's name in Tornado's spelling, remembered."""
-    name = "-".join(part.capitalize() for part in raw.decode("ascii").split("-"))
+    """A header's name in lower case, remembered."""
+    name = raw.decode("ascii").lower()
     if len(_names) < MAX_NAMES:
         _names[raw] = name
     return name
@@ -87,22 +97,59 @@ def parse_head(data: bytes, limits: Limits) -> Head:
     """
     line_end = data.find(b"\r\n")
     start_line = _parse_start_line(data[:line_end])
-    version = start_line.version
-    fields = _Fields()
+    lines = data.count(b"\r\n") - 2
+    raw: dict[bytes, bytes] = {}
+    _feed(raw.setdefault, data[line_end:])
+    if lines > limits.max_headers:
+        raise HeadError(431, f"more than {limits.max_headers} header fields")
+    fields = {
+        _names.get(name) or _find_name(name): value.decode("latin-1").strip(" \t")
+        for name, value in raw.items()
+    }
+    headers: HTTPHeaders = LateHeaders(fields)
+    if len(fields) < lines:
+        headers = _collect_repeated(data[line_end:])
+        fields = {name.lower(): headers[name] for name in headers}
+    return _frame(start_line, headers, fields)
+
+
+def _feed(on_header: Callable[[bytes, bytes], object], data: bytes) -> None:
+    unfinished = [data]
     try:
-        HttpRequestParser(fields).feed_data(ANY_START_LINE + data[line_end:])
+        HttpRequestParser(_Sink(on_header, unfinished.clear)).feed_data(ANY_START_LINE + data)
     except HttpParserUpgrade:
         pass  # asked for, and not done: the request is answered as it is (RFC 9110 §7.8)
     except HttpParserError as error:
         raise HeadError(413 if "Content-Length overflow" in str(error) else 400, str(error)) from None
-    if not fields.is_complete:
+    if unfinished:
         raise HeadError(400, "no request of HTTP/1")
-    if fields.count > limits.max_headers:
-        raise HeadError(431, f"more than {limits.max_headers} header fields")
-    headers = fields.headers
-    is_chunked = "Transfer-Encoding" in headers and _is_chunked(headers, version)
-    length = int(headers["Content-Length"]) if not is_chunked and "Content-Length" in headers else 0
-    return Head(start_line, headers, length, is_chunked, _keeps_alive(headers, version))
+
+
+def _collect_repeated(data: bytes) -> HTTPHeaders:
+    """Header fields of which one came more than once."""
+    headers = HTTPHeaders()
+
+    def take(raw: bytes, value: bytes) -> None:
+        name, text = _find_name(raw), value.decode("latin-1").strip(" \t")
+        # Setting checks nothing, which the parser has done; adding keeps what is there already.
+        if name in headers:
+            headers.add(name, text)
+        else:
+            headers[name] = text
+
+    _feed(take, data)
+    return headers
+
+
+def _frame(start_line: RequestStartLine, headers: HTTPHeaders, fields: dict[str, str]) -> Head:
+    version = start_line.version
+    is_chunked = "transfer-encoding" in fields and _is_chunked(fields["transfer-encoding"], version)
+    length = 0 if is_chunked else int(fields.get("content-length", 0))
+    connection, expect = fields.get("connection"), fields.get("expect")
+    keeps_alive = version == "HTTP/1.1" if connection is None else _keeps_alive(connection, version)
+    # Not for HTTP/1.0 (RFC 9110 §10.1.1).
+    expects = expect is not None and expect.lower() == "100-continue" and version == "HTTP/1.1"
+    return Head(start_line, headers, length, is_chunked, keeps_alive, expects)
 
 
 def _parse_start_line(line: bytes) -> RequestStartLine:
@@ -113,18 +160,16 @@ def _parse_start_line(line: bytes) -> RequestStartLine:
     return RequestStartLine(method.decode("latin-1"), target.decode("latin-1"), version.decode("latin-1"))
 
 
-def _is_chunked(headers: HTTPHeaders, version: str) -> bool:
+def _is_chunked(coding: str, version: str) -> bool:
     if version != "HTTP/1.1":
         raise HeadError(400, "Transfer-Encoding in HTTP/1.0")  # RFC 9112 §6.1: faulty framing
-    if headers["Transfer-Encoding"].lower() != "chunked":
+    if coding.lower() != "chunked":
         raise HeadError(400, "a transfer coding other than chunked")
     return True
 
 
-def _keeps_alive(headers: HTTPHeaders, version: str) -> bool:
-    if "Connection" not in headers:
-        return version == "HTTP/1.1"
-    options = [option.strip() for option in headers["Connection"].lower().split(",")]
+def _keeps_alive(connection: str, version: str) -> bool:
+    options = [option.strip() for option in connection.lower().split(",")]
     return "close" not in options if version == "HTTP/1.1" else "keep-alive" in options
 
 

@@ -168,7 +168,18 @@ class SpeedProtocol(asyncio.Protocol):
         self._current = None if current.is_finished else current
         if waits is not None:
             self._wait(waits)
+        elif 0 < head.length <= min(len(self._buffer), current.max_body) and self._current is not None:
+            self._take_whole_body(current)
         return True
+
+    def _take_whole_body(self, current: SpeedConnection) -> None:
+        """It has come with its head, as most do: nothing to time, to frame, or to wait for."""
+        length = current.head.length
+        body, self._buffer = self._buffer[:length], self._buffer[length:]
+        current.is_read = True
+        waits = current.delegate.data_received(body)
+        if waits is not None:
+            self._wait(waits)
 
     def _begin_body(self, current: SpeedConnection) -> None:
         """The handler has seen the head and may have set limits."""
@@ -177,9 +188,7 @@ class SpeedProtocol(asyncio.Protocol):
             raise HeadError(413, "Content-Length too long")
         current.body = ChunkedBody(current.max_body) if head.is_chunked else SizedBody(head.length)
         self._deadline = math.inf if self._body_timeout is None else self._server.now() + self._body_timeout
-        # Not for HTTP/1.0 (RFC 9110 §10.1.1).
-        is_asked = head.headers.get("Expect", "").lower() == "100-continue"
-        if is_asked and not self._buffer and head.start_line.version == "HTTP/1.1":
+        if head.expects_continue and not self._buffer:
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _read_body(self, current: SpeedConnection) -> bool:

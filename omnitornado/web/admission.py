@@ -8,7 +8,7 @@ knows what to say.
 
 from typing import Final, NamedTuple
 
-from tornado.httputil import HTTPServerRequest
+from tornado.httputil import HTTPHeaders, HTTPServerRequest
 
 from omnitornado.mcp.principal import Principal
 from omnitornado.oauth.bearer import Bearer, BearerError, build_bearer
@@ -18,19 +18,25 @@ from omnitornado.store.records import AccessToken, Grant
 from omnitornado.web.protected import Protection, build_principal
 from omnitornado.web.services import Services
 
-LONG_WAY: Final = ("Expect", "Origin", "Transfer-Encoding")
-"""Headers that the long way looks into."""
+LONG_WAY: Final = frozenset({"expect", "origin", "transfer-encoding"})
+"""Header fields that the long way looks into."""
 SCHEME: Final = "Bearer "
 MAX_LENGTH_DIGITS: Final = 12
 MAX_KNOWN: Final = 1024
 """Tokens whose identity is remembered."""
+MAX_HOSTS: Final = 64
+"""Values of `Host` that are remembered."""
+
+Fields = dict[str, str]
+"""Header fields by lower-cased name."""
 
 
 class Admitted(NamedTuple):
-    """Who is let in."""
+    """Who is let in, and with which header fields."""
 
     bearer: Bearer
     principal: Principal
+    fields: Fields
 
 
 class Known(NamedTuple):
@@ -39,7 +45,8 @@ class Known(NamedTuple):
     access: AccessToken
     grant: Grant
     person: Person | None
-    admitted: Admitted
+    bearer: Bearer
+    principal: Principal
 
 
 class Admission:
@@ -50,31 +57,46 @@ class Admission:
         self._resource = protection.resource
         self._max_body = protection.max_body
         self._known: dict[bytes, Known] = {}
+        self._hosts: set[str] = set()
 
-    def find_admitted(self, request: HTTPServerRequest) -> Admitted | None:
+    def learn_host(self, request: HTTPServerRequest) -> None:
+        """Remember a `Host` that Tornado has found well-formed, if it is this server's."""
+        host = request.headers.get("Host")
+        if (
+            host is not None
+            and self._services.find_issuer(request) is not None
+            and len(self._hosts) < MAX_HOSTS
+        ):
+            self._hosts.add(host)
+
+    def find_admitted(self, headers: HTTPHeaders) -> Admitted | None:
         """Who a request speaks for; None for one that has to go the long way."""
-        headers = request.headers
-        if any(name in headers for name in LONG_WAY) or not self._is_plain_json(request):
+        fields = find_fields(headers)
+        if (
+            fields is None
+            or not LONG_WAY.isdisjoint(fields)
+            or fields.get("host") not in self._hosts
+            or not self._is_plain_json(fields)
+        ):
             return None
-        if self._services.find_issuer(request) is None:
+        authorization = fields.get("authorization", "")
+        if not authorization.startswith(SCHEME):
             return None
-        values = headers.get_list("Authorization")
-        if len(values) != 1 or not values[0].startswith(SCHEME):
-            return None
-        return self._find_by_token(values[0][len(SCHEME) :])
+        known = self._find_known(authorization[len(SCHEME) :])
+        return None if known is None else Admitted(known.bearer, known.principal, fields)
 
-    def _is_plain_json(self, request: HTTPServerRequest) -> bool:
+    def _is_plain_json(self, fields: Fields) -> bool:
         """Whether the body is JSON, of a length that is told and not too long."""
-        length = request.headers.get("Content-Length", "")
+        length = fields.get("content-length", "")
         return (
             length.isascii()
             and length.isdigit()
             and len(length) <= MAX_LENGTH_DIGITS
             and int(length) <= self._max_body
-            and request.headers.get("Content-Type", "").startswith("application/json")
+            and fields.get("content-type", "").startswith("application/json")
         )
 
-    def _find_by_token(self, token: str) -> Admitted | None:
+    def _find_known(self, token: str) -> Known | None:
         # The records are looked up for each request, and so is what has become of them. Only what follows
         # from them is remembered, for as long as they are the same.
         token_hash = digest(token)
@@ -89,8 +111,19 @@ class Admission:
                 bearer = build_bearer(access, grant, person, self._resource)
             except BearerError:
                 return None
-            known = Known(access, grant, person, Admitted(bearer, build_principal(bearer)))
+            known = Known(access, grant, person, bearer, build_principal(bearer))
             if len(self._known) >= MAX_KNOWN:
                 del self._known[next(iter(self._known))]
             self._known[token_hash] = known
-        return known.admitted
+        return known
+
+
+def find_fields(headers: HTTPHeaders) -> Fields | None:
+    """Header fields by lower-cased name; None where one came twice."""
+    # The fast connection has them like this already.
+    fields: Fields | None = getattr(headers, "fields", None)
+    if fields is None:
+        lines = list(headers.get_all())
+        fields = {name.lower(): value for name, value in lines}
+        return fields if len(fields) == len(lines) else None
+    return fields

@@ -54,13 +54,17 @@ class BaseHandler(RequestHandler):
     """Whether any web page may call it: only where nothing rests on a cookie."""
     is_audited: ClassVar[bool] = True
     """Whether what happens here is somebody's doing: public documents and pages are not."""
+    content_type: ClassVar[str] = "text/html; charset=UTF-8"
+    """Of an answer that does not say otherwise."""
+
+    # A request begins with these; few ever set them.
+    _received = 0
+    _refusal: Exception | None = None
+    _is_unread = False
 
     def initialize(self, services: Services) -> None:
         self.services = services
         self._chunks: list[bytes] = []
-        self._received = 0
-        self._refusal: Exception | None = None
-        self._is_unread = False
         # Tornado has set the default headers before this; from here on `send_error` sets these too.
         self._set_cors_headers()
         services.in_flight.add(self)
@@ -74,13 +78,16 @@ class BaseHandler(RequestHandler):
 
     def clear(self) -> None:
         """As Tornado's, by a shorter way: it runs for every request."""
-        self._headers = HTTPHeaders()
-        self._headers["Content-Type"] = "text/html; charset=UTF-8"
-        self._headers["Date"] = format_date(int(time.time()))
-        self.set_default_headers()
+        self._set_up_headers()
         self._write_buffer: list[bytes] = []
         self._status_code = 200
         self._reason = "OK"
+
+    def _set_up_headers(self) -> None:
+        self._headers = HTTPHeaders()
+        self._headers["Content-Type"] = self.content_type
+        self._headers["Date"] = format_date(int(time.time()))
+        self.set_default_headers()
 
     def set_default_headers(self) -> None:
         """Headers of every answer, errors included (`send_error` clears all others)."""

@@ -26,10 +26,9 @@ class EventStreamHandler(BaseHandler):
     write_timeout: float = 30.0
     """Seconds that a client has to read a slice."""
 
-    def initialize_stream(self) -> None:
-        self.is_streaming = False
-        self.is_open = True
-        self._writing: asyncio.Lock | None = None
+    is_streaming = False
+    is_open = True
+    _writing: asyncio.Lock | None = None
 
     async def drain(self, reader: Reader, *, is_checked: bool) -> None:
         """Pass on what a reader gives, until it ends or the client has left. Where `is_checked`, a token that

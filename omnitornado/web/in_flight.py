@@ -8,16 +8,16 @@ class InFlight:
 
     def __init__(self) -> None:
         self._requests: set[object] = set()
-        self._empty = asyncio.Event()
+        self._empty: asyncio.Event | None = None
+        """Only while somebody waits for it: each request would have to set and clear it."""
         self.is_stopping = False
 
     def add(self, request: object) -> None:
         self._requests.add(request)
-        self._empty.clear()
 
     def discard(self, request: object) -> None:
         self._requests.discard(request)
-        if not self._requests:
+        if self._empty is not None and not self._requests:
             self._empty.set()
 
     def __len__(self) -> int:
@@ -25,10 +25,13 @@ class InFlight:
 
     async def wait_empty(self, limit: float) -> bool:
         """Wait until nothing is under way, `limit` seconds at most. False when something still is."""
-        if not self._requests:
-            return True
         try:
-            await asyncio.wait_for(self._empty.wait(), limit)
+            async with asyncio.timeout(limit):
+                while self._requests:
+                    self._empty = asyncio.Event()
+                    await self._empty.wait()
         except TimeoutError:
             return False
+        finally:
+            self._empty = None
         return True

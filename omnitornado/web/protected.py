@@ -16,6 +16,7 @@ from omnitornado.mcp.event_stream import Event
 from omnitornado.mcp.exchange import Reply
 from omnitornado.mcp.jsonrpc import INTERNAL_ERROR, INVALID_REQUEST
 from omnitornado.mcp.principal import Principal
+from omnitornado.mcp.replies import CONTENT_TYPE
 from omnitornado.oauth.bearer import Bearer, BearerError, build_challenge, check_bearer
 from omnitornado.oauth.resource import ProtectedResource
 from omnitornado.store.transitions import StoreUnavailable
@@ -44,6 +45,8 @@ class ProtectedHandler(EventStreamHandler):
     """A handler behind the login. In its methods `bearer` and `principal` say who calls."""
 
     event = "mcp"
+    content_type = "application/json"
+    _bearer: Bearer | None = None
 
     def initialize(self, services: Services, protection: Protection) -> None:  # type: ignore[override]
         super().initialize(services)
@@ -51,8 +54,6 @@ class ProtectedHandler(EventStreamHandler):
         self.max_body = protection.max_body
         self.keep_alive = protection.keep_alive
         self.write_timeout = protection.write_timeout
-        self._bearer: Bearer | None = None
-        self.initialize_stream()
 
     def check_request(self) -> None:
         super().check_request()
@@ -120,7 +121,7 @@ class ProtectedHandler(EventStreamHandler):
 
     async def write_reply(self, reply: Reply) -> None:
         """The last word: an event on a stream, or the answer itself."""
-        if not self.is_open:
+        if not self.is_open or self.finish_at_once(reply):
             return
         if not self.is_streaming:
             self._write_head(reply)
@@ -129,16 +130,24 @@ class ProtectedHandler(EventStreamHandler):
         if reply.stream:
             await self.write_chunk(build_event(Event(reply.body)))
             return
+        # Of what Tornado would find out and check by itself: it is a number.
+        self._headers["Content-Length"] = str(len(reply.body))
         self.write(reply.body)
         if len(reply.body) > SLICE:
             await self.finish_in_time()
 
+    def finish_at_once(self, reply: Reply) -> bool:
+        """Give the answer by a shorter way, where there is one."""
+        return False
+
     def _write_head(self, reply: Reply) -> None:
-        if "Content-Type" not in reply.headers:
-            self.clear_header("Content-Type")
-        self.set_status(reply.status)
-        for name, value in reply.headers.items():
-            self.set_header(name, value)
+        if reply.status != 200:
+            self.set_status(reply.status)
+        if reply.headers is not CONTENT_TYPE:
+            if "Content-Type" not in reply.headers:
+                self.clear_header("Content-Type")
+            for name, value in reply.headers.items():
+                self.set_header(name, value)
         if reply.required_scopes:
             error = BearerError(
                 code="insufficient_scope",

@@ -1,15 +1,22 @@
 """Tornado's `Application` with a short way to the handler that most requests are for."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
-from tornado.httputil import HTTPServerRequest
+from tornado.httputil import (
+    HTTPConnection,
+    HTTPHeaders,
+    HTTPMessageDelegate,
+    HTTPServerRequest,
+    RequestStartLine,
+    ResponseStartLine,
+)
 from tornado.routing import URLSpec
 from tornado.web import Application
 
 from omnitornado.web.admission import Admission
 from omnitornado.web.mcp import McpHandler, McpService
-from omnitornado.web.mcp_call import CallDelegate
+from omnitornado.web.mcp_call import CallDelegate, Door
 from omnitornado.web.services import Services
 
 
@@ -18,20 +25,61 @@ class Site(Application):
 
     def __init__(self, specs: Sequence[URLSpec], services: Services, **settings: Any) -> None:
         super().__init__(list(specs), **settings)
-        self._services = services
-        self._mcp: dict[str, tuple[Admission, dict[str, Any]]] = {}
+        self.doors: dict[str, Door] = {}
+        """The short ways, by path."""
         for spec in specs:
             if spec.handler_class is McpHandler:
                 arguments: dict[str, Any] = spec.kwargs  # type: ignore[assignment]
                 protection: McpService = arguments["mcp"]
-                self._mcp[protection.resource.path] = (Admission(services, protection), arguments)
+                admission = Admission(services, protection)
+                self.doors[protection.resource.path] = Door(self, services, protection, admission)
 
-    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
-        """As Tornado's; but a call that its head lets in needs no routing, and no more than its body."""
-        if request.method == "POST" and request.path in self._mcp:
-            admission, arguments = self._mcp[request.path]
-            admitted = admission.find_admitted(request)
+    def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
+        return SiteDelegate(self, server_conn, request_conn)
+
+
+class SiteDelegate(HTTPMessageDelegate):
+    """One request on its way to its handler. A call that its head lets in needs no routing."""
+
+    __slots__ = ("_connection", "_delegate", "_server_connection", "_site")
+
+    def __init__(self, site: Site, server_connection: object, connection: HTTPConnection) -> None:
+        self._site = site
+        self._server_connection = server_connection
+        self._connection = connection
+        self._delegate: HTTPMessageDelegate | None = None
+
+    def headers_received(
+        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
+    ) -> Awaitable[None] | None:
+        assert isinstance(start_line, RequestStartLine)  # noqa: S101 - Tornado's signature has both
+        door = self._site.doors.get(start_line.path) if start_line.method == "POST" else None
+        if door is not None:
+            admitted = door.admission.find_admitted(headers)
             if admitted is not None:
-                arguments = {**arguments, "admitted": admitted}
-                return CallDelegate(self, request, arguments, self._services.in_flight)
-        return super().find_handler(request, **kwargs)
+                self._delegate = CallDelegate(
+                    door, start_line, headers, self._connection, self._server_connection, admitted
+                )
+                return None
+        request = HTTPServerRequest(
+            connection=self._connection,
+            server_connection=self._server_connection,
+            start_line=start_line,
+            headers=headers,
+        )
+        if door is not None:
+            door.admission.learn_host(request)
+        delegate = self._delegate = self._site.find_handler(request)
+        return delegate.headers_received(start_line, headers)
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        assert self._delegate is not None  # noqa: S101 - the head has come
+        return self._delegate.data_received(chunk)
+
+    def finish(self) -> None:
+        assert self._delegate is not None  # noqa: S101 - the head has come
+        self._delegate.finish()
+
+    def on_connection_close(self) -> None:
+        if self._delegate is not None:  # None for a head that was no request
+            self._delegate.on_connection_close()

@@ -11,6 +11,7 @@ import msgspec
 from omnitornado.mcp.endpoint import Endpoint
 from omnitornado.mcp.event_stream import Event, Reader
 from omnitornado.mcp.exchange import Reply
+from omnitornado.mcp.host import Host
 from omnitornado.mcp.inbound import NAMED_BY
 from omnitornado.mcp.principal import Principal
 from omnitornado.mcp.server import MCPServer
@@ -68,6 +69,7 @@ class FakeOutbound:
         self.cancels_on_disconnect = True
         self.begin: Callable[[], object] | None = None
         self.begins_early = False
+        self.host: Host | None = None
         self.sent: list[Json] = []
         self.events: list[Event] = []
         self.arrived = asyncio.Event()
@@ -126,7 +128,7 @@ class Answer(msgspec.Struct):
 
     status: int
     body: Any
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     sent: list[Json]
     reply: Reply
 
@@ -164,6 +166,8 @@ class Wire:
     def __init__(self, endpoint: Endpoint, server: MCPServer) -> None:
         self.endpoint = endpoint
         self.server = server
+        self.is_hosted = True
+        """Whether a function runs in the request's own task, where it can."""
 
     async def post(
         self,
@@ -176,9 +180,26 @@ class Wire:
         """POST bytes, or anything as JSON."""
         stream = outbound or FakeOutbound()
         body = message if isinstance(message, bytes) else json.dumps(message).encode()
-        reply = await self.endpoint.handle_post(body, headers or {}, principal, stream)
-        await stream.drain()
-        return _read(reply, stream.sent)
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+        async def give() -> None:
+            reply = await self.endpoint.handle_post(body, headers or {}, principal, stream)
+            await stream.drain()
+            answer.set_result(_read(reply, stream.sent))
+
+        if not self.is_hosted:
+            await give()
+            return answer.result()
+        stream.host = Host(give())
+        driving = asyncio.create_task(stream.host.drive())
+        try:
+            await asyncio.wait((answer, driving), return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:  # the client leaves
+            stream.host.cancel()
+            raise
+        if not answer.done():
+            driving.result()
+        return answer.result()
 
     async def post_stateless(
         self, method: str, params: Json | None = None, *, outbound: FakeOutbound | None = None, **meta: Any

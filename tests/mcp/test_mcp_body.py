@@ -1,6 +1,7 @@
 """What the body of a POST may be."""
 
 import json
+from random import Random
 from typing import Any
 
 import pytest
@@ -153,6 +154,72 @@ WELL_FORMED = {
 def test_strictness_refuses_nothing_that_is_well_formed(body: bytes) -> None:
     """Required by RFC 8259."""
     assert isinstance(parse_body(body), Notification)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_key_that_comes_twice_is_found_whatever_stands_around_it(seed: int) -> None:
+    """Our choice: any two readers of a body see the same. Held against the standard library's own pairs."""
+    random = Random(seed)
+
+    def write_string() -> str:
+        return (
+            '"'
+            + "".join(
+                random.choice(["a", "b", ":", "\\u0061", "\\u003a", '\\":', "é", "{", " "])
+                for _ in range(random.randrange(3))
+            )
+            + '"'
+        )
+
+    def write(depth: int) -> str:
+        kind = random.randrange(4) if depth else 3
+        if kind == 0:
+            return "[" + ",".join(write(depth - 1) for _ in range(random.randrange(3))) + "]"
+        if kind == 3:
+            return random.choice([write_string(), "1", "null", "-0.5e3", "12345678901234567890123"])
+        members = [
+            f"{write_string()}{random.choice(['', ' '])}:{write(depth - 1)}"
+            for _ in range(random.randrange(4))
+        ]
+        return "{" + random.choice([",", " , "]).join(members) + "}"
+
+    found = {True: 0, False: 0}
+    for _ in range(200):
+        params = "{" + f'"a":{write(3)},"b":{write(2)}' + "}"
+        body = f'{{"jsonrpc":"2.0","method":"m","params":{params}}}'.encode()
+        is_strict = all(len(dict(pairs)) == len(pairs) for pairs in read_pairs(body))
+        found[is_strict] += 1
+        if is_strict:
+            assert isinstance(parse_body(body), Notification), body
+        else:
+            with pytest.raises(JsonRpcError, match="same key twice"):
+                parse_body(body)
+    assert min(found.values()) > 5
+
+
+def read_pairs(body: bytes) -> list[list[tuple[str, Any]]]:
+    """The members of every object, as they stand there."""
+    seen: list[list[tuple[str, Any]]] = []
+
+    def note(pairs: list[tuple[str, Any]]) -> None:
+        seen.append(pairs)
+
+    json.loads(body, object_pairs_hook=note)
+    return seen
+
+
+def test_more_nesting_than_python_has_room_for_is_an_answer_all_the_same() -> None:
+    """Our choice: however deep the configuration allows."""
+
+    def find_words(depth: int) -> str:
+        body = b'{"jsonrpc":"2.0","method":"m","params":{"a":' + b"[" * depth + b"]" * depth + b"}}"
+        try:
+            return type(parse_body(body, nesting=100_000)).__name__
+        except JsonRpcError as error:
+            return error.message
+
+    words = {find_words(depth) for depth in range(900, 1010)}
+    assert words == {"Notification", "Parse error: the body is nested too deep"}
 
 
 def test_a_message_is_one_line_of_json() -> None:

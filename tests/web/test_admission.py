@@ -6,18 +6,21 @@ import sys
 from typing import Any
 
 import pytest
-from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
+from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPServerRequest, RequestStartLine
 
 from omnitornado.oauth.resource import ProtectedResource
 from omnitornado.serving.memory import YOUNG
 from omnitornado.web.admission import Admission
-from omnitornado.web.mcp_call import CallDelegate, McpCallHandler
+from omnitornado.web.mcp_call import CallDelegate, CallRequest, McpCallHandler
 from omnitornado.web.protected import Protection
+from omnitornado.web.site import Site as Application
 
+from .conftest import QuietLog, StartSite
 from .site import Site, build_stateless, until
 from .wire import Answer, Connection, build_request, exchange
 
 MESSAGE, MIRRORED = build_stateless("tools/call", {"name": "whoami", "arguments": {}})
+START_LINE = RequestStartLine("POST", "/mcp", "HTTP/1.1")
 BODY = json.dumps(MESSAGE).encode()
 GRANULARITY = 61.0
 """Seconds after which a grant's use is noted again."""
@@ -46,7 +49,24 @@ async def post(site: Site, headers: dict[str, str], body: bytes = BODY, path: st
     return await exchange(site.port, build_request(f"POST {path}", site.port, headers=headers, body=body))
 
 
+class Connected(HTTPConnection):
+    """Somebody at the other end."""
+
+    class context:  # noqa: N801 - as Tornado names it
+        remote_ip = "192.0.2.1"
+        protocol = "https"
+
+
+def find_admission(site: Site) -> Admission:
+    application = site.server._http.request_callback
+    assert isinstance(application, Application)
+    (door,) = application.doors.values()
+    return door.admission
+
+
 async def obtain_token(site: Site) -> str:
+    """A token. The server knows its own name then: the first request for it goes the long way."""
+    await site.fetch("/mcp", method="POST", body="")
     token: str = (await site.obtain_tokens())["access_token"]
     return token
 
@@ -95,14 +115,14 @@ async def test_whatever_is_not_plainly_good_is_judged_as_ever(
 
 @pytest.mark.gen_test
 async def test_a_path_that_is_another_goes_the_long_way(site: Site, short: list[str]) -> None:
-    """Our choice: a final slash is the same endpoint; a longer path is none."""
+    """Our choice: with a final slash or a query it is the same endpoint; a longer path is none."""
     token = await obtain_token(site)
     assert (await post(site, build_headers(token), path="/mcp/")).status == 200
     assert (await post(site, build_headers(token), path="/mcp//")).status == 404
     assert (await post(site, build_headers(token), path="//mcp")).status == 404
     assert short == []
     assert (await post(site, build_headers(token), path="/mcp?a=b")).status == 200
-    assert short == ["/mcp"]
+    assert short == []
 
 
 @pytest.mark.gen_test
@@ -177,11 +197,53 @@ async def test_a_token_for_another_endpoint_is_not_let_in(site: Site) -> None:
         {"Host": f"127.0.0.1:{site.port}", "Content-Length": "1", "Content-Type": "application/json"}
         | {"Authorization": f"Bearer {token}"}
     )
-    request = HTTPServerRequest(start_line=RequestStartLine("POST", "/mcp", "HTTP/1.1"), headers=headers)
+    request = HTTPServerRequest(start_line=START_LINE, headers=headers)
     for path, is_let_in in (("/mcp", True), ("/other", False), ("/mcp", True)):
         resource = ProtectedResource(path=path, name="a", scope=("mcp",))
         admission = Admission(site.services, Protection(resource=resource, max_body=1))
-        assert (admission.find_admitted(request) is not None) is is_let_in
+        assert admission.find_admitted(headers) is None
+        admission.learn_host(request)
+        assert (admission.find_admitted(headers) is not None) is is_let_in
+
+
+@pytest.mark.gen_test
+async def test_a_name_is_learned_when_it_is_this_servers(site: Site, short: list[str]) -> None:
+    """Required by MCP 2026-07-28 streamable-http (Security & Endpoint): a rebound name gets in by no way."""
+    token = await obtain_token(site)
+    for host, status in (("localhost", 200), ("evil.example", 421), ("localhost, a", 400), ("a b", 400)):
+        headers = {"Host": f"{host}:{site.port}"} | build_headers(token)
+        taken = len(short)
+        assert [(await post(site, headers)).status for _ in range(2)] == [status] * 2
+        assert len(short) == taken + (status == 200)
+    admission = find_admission(site)
+    assert admission._hosts == {f"127.0.0.1:{site.port}", f"localhost:{site.port}"}
+
+
+@pytest.mark.gen_test
+async def test_so_many_names_are_remembered_and_no_more(
+    start_site: StartSite, short: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our choice: with a public URL every name is taken, but not kept."""
+    monkeypatch.setattr("omnitornado.web.admission.MAX_HOSTS", 3)
+    site = await start_site(public_url="https://mcp.example")
+    for number in range(5):
+        await exchange(site.port, build_request("POST /mcp", site.port, headers={"Host": f"a{number}"}))
+    assert find_admission(site)._hosts == {"a0", "a1", "a2"}
+
+
+def test_a_request_of_the_short_way_is_what_tornado_makes_of_it() -> None:
+    """Our choice: a handler can't tell them apart."""
+    headers = HTTPHeaders({"Host": "A.example:80"})
+    connection, server = Connected(), object()
+    usual = HTTPServerRequest(
+        start_line=START_LINE, headers=headers, body=b"a", connection=connection, server_connection=server
+    )
+    quick = CallRequest(START_LINE, headers, headers["Host"], b"a", connection, server)
+    expected, found = vars(usual), vars(quick) | {"host_name": quick.host_name}
+    assert abs(expected.pop("_start_time") - found.pop("_start_time")) < 60
+    assert found == expected
+    assert quick.full_url() == usual.full_url()
+    assert quick.cookies == usual.cookies
 
 
 @pytest.mark.gen_test
@@ -193,8 +255,7 @@ async def test_so_many_tokens_are_remembered_and_no_more(
     tokens = [await obtain_token(site) for _ in range(4)]
     for token in (*tokens, *tokens):
         assert (await post(site, build_headers(token))).status == 200
-    ((admission, _),) = site.server._http.request_callback._mcp.values()
-    assert len(admission._known) == 2
+    assert len(find_admission(site)._known) == 2
     assert len(short) == 8
 
 
@@ -219,6 +280,111 @@ async def test_a_body_in_pieces_is_waited_for_and_counts_as_under_way(site: Site
         await until(lambda: len(site.services.in_flight) == 1)
     await until(lambda: len(site.services.in_flight) == 0)
     assert short == ["/mcp"]
+
+
+# On the fast connection
+
+
+FAST = {"server": {"speed": "auto", "shutdown_grace": "0s"}}
+
+
+def drop_date(answer: Answer) -> dict[str, str]:
+    return {name: value for name, value in answer.headers.items() if name != "date"}
+
+
+@pytest.mark.gen_test
+async def test_a_ready_head_is_the_head_that_tornado_writes(start_site: StartSite, short: list[str]) -> None:
+    """Our choice: a client can't tell the ways apart, nor the connections."""
+    plain, fast = await start_site(), await start_site(settings=FAST)
+    answers = []
+    for site in (plain, fast):
+        token = await obtain_token(site)
+        for authorization in ("Bearer", "bearer"):
+            headers = build_headers(token) | {"Authorization": f"{authorization} {token}"}
+            answers.append(await post(site, headers))
+    assert len(short) == 2
+    assert len({answer.body for answer in answers}) == 1
+    assert [drop_date(answer) for answer in answers] == [drop_date(answers[0])] * 4
+    assert all(answer.headers["date"].endswith("GMT") for answer in answers)
+
+
+@pytest.mark.gen_test
+async def test_ready_answers_keep_the_order_of_their_requests(
+    start_site: StartSite, short: list[str]
+) -> None:
+    """Required by RFC 9112 §9.3.2; some in one packet, one in pieces, an error among them."""
+    site = await start_site(settings=FAST)
+    token = await obtain_token(site)
+    requests = []
+    for number in range(6):
+        message, mirrored = build_stateless("tools/call", {"name": "add", "arguments": {"a": number, "b": 1}})
+        if number == 2:
+            message["params"]["name"] = "whoami"  # not what the header says
+        headers = build_headers(token) | {name.replace("_", "-"): value for name, value in mirrored.items()}
+        body = json.dumps(message).encode()
+        requests.append(build_request("POST /mcp", site.port, headers=headers, body=body))
+    async with Connection(site.port) as connection:
+        connection.send(b"".join(requests[:4]) + requests[4][:-10])
+        for number in range(4):
+            answer = await connection.read_answer()
+            assert answer.status == (400 if number == 2 else 200)
+            if number != 2:
+                assert json.loads(answer.body)["result"]["structuredContent"] == number + 1
+        connection.send(requests[4][-10:] + requests[5])
+        for number in (4, 5):
+            answer = await connection.read_answer()
+            assert json.loads(answer.body)["result"]["structuredContent"] == number + 1
+    assert len(short) == 6
+    await until(lambda: len(site.services.in_flight) == 0)
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("version", "fields"),
+    [("1.1", {"Connection": "close"}), ("1.0", {}), ("1.0", {"Connection": "keep-alive"})],
+)
+async def test_a_connection_with_something_to_say_says_it(
+    start_site: StartSite, short: list[str], version: str, fields: dict[str, str]
+) -> None:
+    """Required by RFC 9112 §9.6: a ready head would not tell that the connection ends."""
+    site = await start_site(settings=FAST)
+    token = await obtain_token(site)
+    request = build_request("POST /mcp", site.port, headers=build_headers(token) | fields, body=BODY)
+    async with Connection(site.port) as connection:
+        connection.send(request.replace(b"HTTP/1.1", f"HTTP/{version}".encode(), 1))
+        answer = await connection.read_answer()
+        assert answer.status == 200
+        ends = "keep-alive" not in fields.values()
+        assert answer.headers["connection"] == ("close" if ends else "keep-alive")
+        if ends:
+            assert await connection.read_end() == b""
+    assert short == ["/mcp"]
+
+
+@pytest.mark.gen_test
+async def test_what_goes_wrong_in_the_short_way_is_told_as_ever(
+    start_site: StartSite, quiet_log: QuietLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our choice: an error of our own is a 500 with a reference, and the connection goes on."""
+    for settings in (None, FAST):
+        site = await start_site(settings=settings)
+        token = await obtain_token(site)
+
+        async def fail(*args: object) -> None:
+            raise RuntimeError("a secret of the inside")
+
+        quiet_log.expect("mcp.failed")
+        request = build_request("POST /mcp", site.port, headers=build_headers(token), body=BODY)
+        async with Connection(site.port) as connection:
+            with monkeypatch.context() as patched:
+                patched.setattr(site.endpoint, "handle_post", fail)
+                connection.send(request)
+                answer = await connection.read_answer()
+            assert answer.status == 500
+            assert "Internal error, reference" in json.loads(answer.body)["error"]["message"]
+            assert b"secret" not in answer.raw
+            connection.send(request)
+            assert (await connection.read_answer()).status == 200
 
 
 def test_what_stands_when_the_server_answers_is_left_out_of_the_collection() -> None:
