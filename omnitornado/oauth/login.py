@@ -5,8 +5,12 @@ time and gives the same answer as a wrong password.
 """
 
 import asyncio
+import contextlib
 import inspect
 import logging
+import os
+import sys
+import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
@@ -35,6 +39,8 @@ for people at their own.
 """
 KNOWN_ADDRESS_LIFETIME: Final = 90 * 86400.0
 BUSY_RETRY: Final = 5.0
+PASSWORD_NICENESS: Final = 10
+"""Of the threads that check passwords; the event loop's is 0."""
 
 
 class SignInError(Exception):
@@ -68,7 +74,7 @@ class SignIn:
         self._store = store
         self._validate_user = validate_user
         self._throttle = SignInThrottle()
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="password")
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="password", initializer=step_back)
         self._waiting = 0
         self._is_closed = False
         self._ladder = _build_ladder(people)
@@ -156,6 +162,15 @@ class SignIn:
         for cost in range(_find_cost(expected), highest):
             bcrypt.checkpw(attempt, self._ladder.hashes[cost])
         return is_right and fits
+
+
+def step_back() -> None:
+    """Let this thread yield the processor to the event loop's: a password may take a little longer, and
+    nobody else's call waits for it. Linux alone has priorities for threads.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), PASSWORD_NICENESS)
 
 
 def _build_ladder(people: People) -> _Ladder:
