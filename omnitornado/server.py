@@ -6,9 +6,9 @@ the snapshot is written.
 """
 
 import asyncio
-import logging
 import shlex
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,16 +17,18 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from tornado.web import Application, RequestHandler
+from tornado.web import Application
 
 from omnitornado.app import ROUTES, AuthorizationServer, NotFoundHandler, build_url_specs
 from omnitornado.config import Config, ConfigError, Overrides, build_config, load_config
-from omnitornado.log import configure_logging, log_event, logger
+from omnitornado.log import configure_logging, log_event
 from omnitornado.mcp.server import MCPServer
 from omnitornado.net.fetched import Fetch
 from omnitornado.oauth.login import ValidateUser
 from omnitornado.oauth.people import Person
 from omnitornado.progress import ProgressBar
+from omnitornado.sdk.objects import Guest
+from omnitornado.serving.access_log import log_request
 from omnitornado.serving.accounts import (
     build_client_table,
     build_oauth_client,
@@ -35,12 +37,13 @@ from omnitornado.serving.accounts import (
     check_accounts,
 )
 from omnitornado.serving.audit import open_audit
-from omnitornado.serving.loading import find_app, find_validate_user
+from omnitornado.serving.loading import adopt, find_app, find_validate_user
 from omnitornado.serving.memory import settle_collector
-from omnitornado.serving.mount import McpMount, Mount
+from omnitornado.serving.mount import Mount
+from omnitornado.serving.mounts import build_mount, open_mounts, run_unless
 from omnitornado.serving.outbound import build_document_rules, build_fetch
 from omnitornado.serving.ready import PresetClient, Ready, print_banner
-from omnitornado.serving.sockets import bind, build_ssl
+from omnitornado.serving.sockets import bind, build_ssl, close_sockets
 from omnitornado.skills.start import open_skills
 from omnitornado.speed.choice import find_loop_factory, open_server
 from omnitornado.store.embedded import EmbeddedStore
@@ -67,7 +70,7 @@ class Server:
 
     def __init__(
         self,
-        mcp: MCPServer,
+        mcp: object,
         *,
         users: Mapping[str, str] | None = None,
         clients: Sequence[Mapping[str, Any]] | None = None,
@@ -80,18 +83,20 @@ class Server:
         fetch: Fetch | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Args: mcp: the tools to serve. users: passwords by username; bcrypt hashes where the server is not
-        loopback only. clients: preset clients with RFC 7591's member names; none given, one is made up for
-        this run. store: where the state lives; None keeps it in memory. validate_user: `check(username,
-        password)`, plain or async, in place of `users`. settings: any other table of the configuration file:
-        `{"tokens": {"access_token_lifetime": "2h"}}`. fetch: how other hosts are asked; default: by https,
-        and those on the public internet, or in `[outbound] trusted_hosts`, alone. clock: seconds since the
-        epoch.
+        """Args: mcp: what to serve: an `MCPServer`, or a server object of the official SDK or of fastmcp.
+        users: passwords by username; bcrypt hashes where the server is not loopback only. clients: preset
+        clients with RFC 7591's member names; none given, one is made up for this run. store: where the state
+        lives; None keeps it in memory. validate_user: `check(username, password)`, plain or async, in place
+        of `users`. settings: any other table of the configuration file: `{"tokens": {"access_token_lifetime":
+        "2h"}}`. fetch: how other hosts are asked; default: by https, and those on the public internet, or in
+        `[outbound] trusted_hosts`, alone. clock: seconds since the epoch.
 
-        Raises: ConfigError for values the configuration file would be refused for.
+        Raises: ConfigError for values the configuration file would be refused for; TypeError for an `mcp`
+        that can't be served.
         """
+        app = adopt(mcp)
         presets = (
-            [dict(client) for client in clients] if clients is not None else [build_client_table(mcp.name)]
+            [dict(client) for client in clients] if clients is not None else [build_client_table(app.name)]
         )
         tables: dict[str, Any] = {
             name: dict(table) if isinstance(table, Mapping) else [dict(one) for one in table]
@@ -99,10 +104,10 @@ class Server:
         }
         tables["server"] = {"host": host, "port": port, "public_url": public_url} | tables.get("server", {})
         tables["store"] = {"path": str(store) if store is not None else ""} | tables.get("store", {})
-        tables["mcp"] = {"name": mcp.name} | tables.get("mcp", {})
+        tables["mcp"] = {"name": app.name} | tables.get("mcp", {})
         tables["users"] = [build_user_table(name, password) for name, password in (users or {}).items()]
         tables["clients"] = presets
-        self._set_up(build_config(tables, folder=Path.cwd()), mcp, validate_user, fetch, clock)
+        self._set_up(build_config(tables, folder=Path.cwd()), app, validate_user, fetch, clock)
 
     @classmethod
     def from_config(cls, path: str | Path, *, overrides: Overrides = Overrides()) -> "Server":  # noqa: B008 - frozen
@@ -115,19 +120,19 @@ class Server:
     def _set_up(
         self,
         config: Config,
-        mcp: MCPServer,
+        app: MCPServer | Guest,
         validate_user: ValidateUser | None = None,
         fetch: Fetch | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.config = config
-        self._mcp = mcp
+        self._app = app
         self._mounts: list[Mount] = []
         self._validate_user = validate_user or find_validate_user(config)
         check_accounts(config)
         self._fetch = fetch or build_fetch(config)
         self._clock = clock
-        self._skills = open_skills(config, mcp)
+        self._skills = open_skills(config, app)
         self._on_progress: OnProgress | None = None
 
     # The process
@@ -157,7 +162,9 @@ class Server:
             loop.add_signal_handler(number, stop.set)
         with closing(ProgressBar("Loading the state", sys.stderr)) as bar:
             self._on_progress = bar
-            ready = await self.start()
+            ready = await run_unless(self.start(), stop)
+        if ready is None:
+            return 0
         settle_collector()
         on_ready(ready)
         await stop.wait()
@@ -167,6 +174,7 @@ class Server:
     async def start(self) -> Ready:
         """Load the state, bind the port and serve on the running loop. Raises: ConfigError, StoreError."""
         config = self.config
+        sockets: list[socket.socket] = []
         store = EmbeddedStore.open(
             config.store.path,
             durability=config.store.durability,
@@ -183,15 +191,15 @@ class Server:
         try:
             self._audit = open_audit(config, self._clock)
             sockets = bind(config)
-        except ConfigError:
+            self._identity = self._build_identity(sockets[0].getsockname()[1])
+            # Before the authorization server, which names the scopes that the mounts have.
+            await store.start()
+            self._mounts = await open_mounts([build_mount(self._app, config, self._clock)], store)
+        except BaseException:
+            close_sockets(sockets)
             await store.close()
             raise
-        self._identity = self._build_identity(sockets[0].getsockname()[1])
-        self._mounts = [McpMount(self._mcp, config.mcp, config.tasks, self._clock)]
         self.authorization_server = self._build_authorization_server(store)
-        await self.authorization_server.start()
-        for mount in self._mounts:
-            await mount.open(store)
         self._http = await open_server(
             self._build_application(),
             sockets,
@@ -285,7 +293,7 @@ class Server:
             services,
             default_handler_class=NotFoundHandler,
             default_handler_args={"services": services},
-            log_function=_log_request,
+            log_function=log_request,
         )
 
     def _build_ready(self) -> Ready:
@@ -306,23 +314,8 @@ class Server:
                 scopes.setdefault(scope, words)
         return scopes
 
-    def _find_tools(self, scope: str) -> list[ScopeTool]:
-        return [tool for mount in self._mounts for tool in mount.find_tools(scope)]
-
-
-def _log_request(handler: RequestHandler) -> None:
-    """One line for each request, at debug level, and never its query: the path says enough."""
-    if not logger.isEnabledFor(logging.DEBUG):
-        return
-    request = handler.request
-    log_event(
-        "http.request",
-        level=logging.DEBUG,
-        method=request.method,
-        path=request.path,
-        status=handler.get_status(),
-        milliseconds=round(request.request_time() * 1000, 1),
-    )
+    async def _find_tools(self, scope: str) -> list[ScopeTool]:
+        return [tool for mount in self._mounts for tool in await mount.find_tools(scope)]
 
 
 __all__ = ["PresetClient", "Ready", "Server", "check_accounts", "find_app"]

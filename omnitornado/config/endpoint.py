@@ -39,7 +39,7 @@ class McpSettings(Settings, frozen=True):
             kind=APP,
             default="",
             help='The Python object that holds the tools, as "module:object"; importable from this file\'s '
-            "folder. Empty: no tools.",
+            "folder. Ours, or a server object of the official SDK or of fastmcp. Empty: no tools.",
         ),
     ]
     skills: Annotated[

@@ -2,22 +2,39 @@
 
 import importlib
 import sys
-from typing import Any
+from typing import Any, Final
 
 from omnitornado.config import Config, build_key_error
 from omnitornado.mcp.server import MCPServer
 from omnitornado.oauth.login import ValidateUser
+from omnitornado.sdk.objects import Guest, UnservableError, describe_type, find_guest
+
+SERVABLE: Final = (
+    "an omnitornado.MCPServer, nor an MCPServer or low-level Server of the MCP SDK, nor a FastMCP of fastmcp"
+)
 
 
-def find_app(config: Config) -> MCPServer:
+def find_app(config: Config) -> MCPServer | Guest:
     """The object `[mcp] app` names; an empty server where it names none. Raises: ConfigError."""
     if not config.mcp.app:
         return MCPServer(config.mcp.name)
-    found = _import_object(config, "mcp", "app", config.mcp.app)
-    if not isinstance(found, MCPServer):
-        reason = f"{config.mcp.app} is a {type(found).__name__}, not an omnitornado.MCPServer"
-        raise build_key_error(config, "mcp", "app", reason)
-    return found
+    try:
+        return adopt(_import_object(config, "mcp", "app", config.mcp.app))
+    except TypeError as error:
+        raise build_key_error(config, "mcp", "app", f"{config.mcp.app}: {error}") from error
+
+
+def adopt(found: object) -> MCPServer | Guest:
+    """An object as it can be served. Raises: TypeError that says why it can't be."""
+    if isinstance(found, MCPServer):
+        return found
+    try:
+        guest = find_guest(found)
+    except UnservableError as error:
+        raise TypeError(f"{describe_type(found)} can't be served: {error}") from error
+    if guest is None:
+        raise TypeError(f"{describe_type(found)} is not {SERVABLE}")
+    return guest
 
 
 def find_validate_user(config: Config) -> ValidateUser | None:

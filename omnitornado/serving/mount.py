@@ -1,4 +1,6 @@
-"""What stands at a protected path of the server, and `[mcp] app`, which is one such thing."""
+"""What stands at a protected path of the server, and `[mcp] app`, which is one such thing: our own
+`MCPServer`, or an object of somebody else's package (`sdk_mount`).
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -36,7 +38,7 @@ class Mount(Protocol):
     def describe_scopes(self) -> dict[str, str]:
         """The scopes that mean something here, in words."""
 
-    def find_tools(self, scope: str) -> Sequence[ScopeTool]:
+    async def find_tools(self, scope: str) -> Sequence[ScopeTool]:
         """What stands behind a scope, for the consent page."""
 
     async def open(self, store: EndpointStore) -> None:
@@ -72,7 +74,7 @@ class McpMount:
                 scopes.setdefault(scope, f"Use what {self.name} keeps behind {scope}")
         return scopes
 
-    def find_tools(self, scope: str) -> list[ScopeTool]:
+    async def find_tools(self, scope: str) -> list[ScopeTool]:
         """The tools behind a scope: those that name it, and for the endpoint's own scope those that name
         none.
         """

@@ -30,6 +30,11 @@ def bind(config: Config) -> list[socket.socket]:
     return sockets
 
 
+def close_sockets(sockets: list[socket.socket]) -> None:
+    for one in sockets:
+        one.close()
+
+
 def build_ssl(config: Config) -> ssl.SSLContext | None:
     """None where HTTP is served."""
     if config.server.tls_certificate is None:

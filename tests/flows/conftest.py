@@ -13,6 +13,7 @@ from .process import PASSWORD_HASH, ServerProcess
 from .raw import RawClient
 
 TOOLS = Path(__file__).with_name("served_tools.py")
+OBJECTS = Path(__file__).with_name("objects")
 
 Serve = Callable[..., ServerProcess]
 
@@ -66,6 +67,18 @@ def serve(tmp_path: Path, ledger: Ledger) -> Iterator[Serve]:
     finally:
         for server in started:
             server.kill()
+
+
+@pytest.fixture
+def serve_object(serve: Serve, tmp_path: Path) -> Serve:
+    """Serves an object of objects/: `serve_object("official")`."""
+
+    def start(kind: str, **tables: Any) -> ServerProcess:
+        if not (tmp_path / OBJECTS.name).exists():
+            shutil.copytree(OBJECTS, tmp_path / OBJECTS.name)
+        return serve(mcp={"name": kind, "app": f"objects.{kind}:mcp"}, **tables)
+
+    return start
 
 
 @pytest.fixture

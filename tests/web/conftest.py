@@ -70,11 +70,12 @@ def start_site(io_loop: IOLoop, clock: Clock) -> Iterator[StartSite]:
         settings: dict[str, Any] | None = None,
         keep_alive: float = 15.0,
         write_timeout: float = 30.0,
+        mcp: object = None,
         **options: Any,
     ) -> Site:
         tables = {"server": {"shutdown_grace": "0s"}, "mcp": {}} | (settings or {})
         gate = Gate()
-        mcp = build_tools(gate)
+        tools = build_tools(gate)
         chosen: dict[str, Any] = {
             "users": {"ada": PASSWORD_HASH, "bob": PASSWORD_HASH},
             "clients": CLIENTS,
@@ -83,13 +84,13 @@ def start_site(io_loop: IOLoop, clock: Clock) -> Iterator[StartSite]:
             "settings": tables,
             "clock": clock,
         }
-        server = Server(mcp, **(chosen | options))
+        server = Server(tools if mcp is None else mcp, **(chosen | options))
         # The configuration knows whole seconds only.
         quick = msgspec.structs.replace(server.config.mcp, keep_alive=keep_alive, write_timeout=write_timeout)
         server.config = msgspec.structs.replace(server.config, mcp=quick)
         ready = await server.start()
         client = AsyncHTTPClient(force_instance=True, defaults={"request_timeout": 4.0})
-        sites.append(Site(server, ready.local_url, client, clock, gate, mcp))
+        sites.append(Site(server, ready.local_url, client, clock, gate, tools))
         return sites[-1]
 
     yield start

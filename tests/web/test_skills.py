@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from omnitornado.config import ConfigError
+from omnitornado.mcp.server import MCPServer
 from omnitornado.server import Server
 
 from .browser import find_forms
@@ -90,8 +91,8 @@ async def test_skills_are_all_a_server_needs(tmp_path: Path) -> None:
     write_skill(tmp_path / "skills", "pdf")
     (tmp_path / "my.toml").write_text("[server]\nport = 0\n[store]\npath = ''\n[mcp]\nskills = 'skills'\n")
     server = Server.from_config(tmp_path / "my.toml")
-    capabilities = server._mcp.list_resources()
-    assert list(capabilities) == ["skill://pdf/SKILL.md"]
+    assert isinstance(server._app, MCPServer)
+    assert list(server._app.list_resources()) == ["skill://pdf/SKILL.md"]
     await server.start()
     await server.stop()
     assert not [task for task in asyncio.all_tasks() if "watch" in repr(task.get_coro()) and not task.done()]
