@@ -25,6 +25,7 @@ _COMMANDS = """\
 commands:
   CONFIG.toml           serve until SIGINT or SIGTERM
   init [PATH]           write a fresh commented configuration (config.toml), never over an existing file
+  doctor URL            check a running server from outside, as each known client would find it
   hash-password         print a bcrypt hash for password_hash; asks twice, or reads one line from a pipe
   store check PATH      read the files of a store, without changing them, and say how they are
   store repair PATH     write what can be read of a damaged store to a new place
@@ -48,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     arguments = list(sys.argv[1:] if argv is None else argv)
     commands: dict[str, Callable[[list[str]], int]] = {
+        "doctor": _doctor,
         "hash-password": _hash_password,
         "init": _init,
         "store": _store,
@@ -156,6 +158,33 @@ def _store(arguments: list[str]) -> int:
         return store_cli.check(options.path) if options.action == "check" else store_cli.export(options.path)
     except StoreError as error:
         raise Refusal(str(error)) from None
+
+
+def _doctor(arguments: list[str]) -> int:
+    """`doctor URL [--json] [--no-register]`"""
+    parser = _Parser(
+        prog=f"{PROGRAM} doctor",
+        description="Does what each known client does before its login, and says what it would trip over.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("url", metavar="URL", help="the MCP address, just as people paste it")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
+    parser.add_argument(
+        "--no-register",
+        action="store_true",
+        help="register no client (otherwise each registers, and is deleted)",
+    )
+    options = parser.parse_args(arguments)
+    from omnitornado.doctor.command import run
+
+    try:
+        return run(options.url, as_json=options.json, register=not options.no_register)
+    except ValueError as error:
+        raise Refusal(f"{options.url!r} can't be used: {error}") from None
+    except OSError as error:
+        raise Refusal(f"{options.url!r} can't be asked: {error}") from None
+    except KeyboardInterrupt:
+        raise Refusal("cancelled") from None
 
 
 def _hash_password(arguments: list[str]) -> int:

@@ -15,6 +15,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "audit": frozenset({"log"}),
     "base64url": frozenset(),
     "config": frozenset({"base64url", "passwords"}),
+    "doctor": LEAVES,
     "net": frozenset(),
     "log": frozenset(),
     "passwords": frozenset(),
@@ -30,7 +31,8 @@ ALLOWED: dict[str, frozenset[str]] = {
     "serving": LEAVES | {"app", "web", "oauth", "mcp", "sdk", "store"},
     "server": LEAVES | {"serving", "app", "web", "oauth", "mcp", "sdk", "store", "speed", "skills"},
     "store_cli": LEAVES | {"store"},
-    "cli": LEAVES | {"store_cli", "server", "serving", "skills", "app", "web", "oauth", "mcp", "store", ""},
+    "cli": LEAVES
+    | {"doctor", "store_cli", "server", "serving", "skills", "app", "web", "oauth", "mcp", "store", ""},
     "__main__": frozenset({"cli"}),
     "": frozenset({"app", "config", "mcp", "oauth", "server"}),
 }
