@@ -41,6 +41,8 @@ KNOWN_ADDRESS_LIFETIME: Final = 90 * 86400.0
 BUSY_RETRY: Final = 5.0
 PASSWORD_NICENESS: Final = 10
 """Of the threads that check passwords; the event loop's is 0."""
+CHECK_TIMEOUT: Final = 30.0
+"""Seconds. A directory that does not answer must not keep its callers' places for ever."""
 
 
 class SignInError(Exception):
@@ -88,7 +90,11 @@ class SignIn:
         wait = self._throttle.begin(username, address, is_known=is_known, now=now)
         if wait > 0:
             raise SignInError(reason="throttled", retry_after=wait)
-        person = await self._check_bounded(username, password)
+        try:
+            person = await self._check_bounded(username, password)
+        except SignInError:
+            self._throttle.forget(username, address, is_known=is_known)
+            raise
         if person is None:
             raise SignInError(reason="wrong_name_or_password")
         self._throttle.succeed(username, address, is_known=is_known)
@@ -109,7 +115,7 @@ class SignIn:
     async def _check_bounded(self, username: str, password: str) -> Person | None:
         self._waiting += 1
         try:
-            person = self._people.find(username)
+            person = self._people.find_by_spelling(username)
             if self._validate_user is not None and (person is None or person.password_hash is None):
                 return await self._ask(self._validate_user, username, password)
             expected = None if person is None else person.password_hash
@@ -127,22 +133,28 @@ class SignIn:
             # RFC 4513 §5.1.2: to a directory a bind without a password is no wrong one, but an anonymous one.
             return None
         try:
-            if inspect.iscoroutinefunction(validate_user):
-                answer: object = await validate_user(username, password)
-            else:
-                answer = await self._run(validate_user, username, password)
-                if inspect.isawaitable(answer):
-                    answer = await answer
+            async with asyncio.timeout(CHECK_TIMEOUT):
+                answer = await self._call(validate_user, username, password)
         except Exception:
             logger.exception("validate_user failed")
             raise SignInError(reason="validate_user_failed", retry_after=BUSY_RETRY) from None
-        if isinstance(answer, Person):
+        if isinstance(answer, Person) and answer.scopes is None:
             # Under its own name, and with what the configuration says of that one.
-            return self._people.find(answer.username)
+            return self._people.find_by_spelling(answer.username)
+        if isinstance(answer, Person):
+            # They could not be kept to the person's tokens, and must not seem to be.
+            logger.error("validate_user gave a Person with scopes: set them in [[users]]")
+            raise SignInError(reason="validate_user_failed", retry_after=BUSY_RETRY)
         if answer is not True and answer is not False:
             # A truthy object is no answer to "is this the person?": an error text would let anyone in.
             logger.error("validate_user must return True or False, not %s", type(answer).__name__)
-        return self._people.find(username) if answer is True else None
+        return self._people.find_by_spelling(username) if answer is True else None
+
+    async def _call(self, validate_user: ValidateUser, username: str, password: str) -> object:
+        if inspect.iscoroutinefunction(validate_user):
+            return await validate_user(username, password)
+        answer = await self._run(validate_user, username, password)
+        return await answer if inspect.isawaitable(answer) else answer
 
     async def _run(self, function: Callable[..., object], *args: object) -> object:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)

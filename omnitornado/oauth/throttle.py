@@ -12,6 +12,7 @@ from collections import OrderedDict
 from typing import Final
 
 from omnitornado.oauth.attempts import Attempts, Counted, Limit
+from omnitornado.oauth.people import fold_username
 
 PAIR_LIMIT: Final = Limit(free=5, longest=900.0)
 ADDRESS_LIMIT: Final = Limit(free=20, longest=900.0)
@@ -41,6 +42,12 @@ class SignInThrottle:
         (pair, _), *others = self._list(username, address, is_known=is_known)
         self._attempts.forget(pair)
         self._attempts.take_back(others)
+
+    def forget(self, username: str, address: str, *, is_known: bool) -> None:
+        """Nothing was checked: take the attempt back, for it told nobody anything. `is_known` as at its
+        beginning.
+        """
+        self._attempts.take_back(self._list(username, address, is_known=is_known))
 
     def _list(self, username: str, address: str, *, is_known: bool) -> list[Counted]:
         network, person = find_network(address), _fold(username)
@@ -116,9 +123,10 @@ def build_address_key(username: str, address: str) -> bytes:
 
 
 def _fold(username: str) -> str:
-    """A name of any length as a short key."""
+    """A name of any length as a short key, one for all spellings that a directory may take for the same: a
+    guesser must not get a count for each.
+    """
+    folded = fold_username(username)
     return (
-        username
-        if len(username) <= 128
-        else hashlib.sha256(username.encode("utf-8", "surrogatepass")).hexdigest()
+        folded if len(folded) <= 128 else hashlib.sha256(folded.encode("utf-8", "surrogatepass")).hexdigest()
     )

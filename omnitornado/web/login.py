@@ -45,11 +45,11 @@ class LoginHandler(PageHandler):
             return
         wait = max(math.ceil(error.retry_after), 1)
         self.set_header("Retry-After", str(wait))
-        is_busy = error.reason == "sign_in_busy"
+        is_busy = error.reason in ("sign_in_busy", "validate_user_failed")
         await self._show(
             target,
             username=username,
-            error="The server is busy." if is_busy else "Too many attempts.",
+            error="Passwords can't be checked at the moment." if is_busy else "Too many attempts.",
             retry_after=wait,
             status=503 if is_busy else 429,
         )

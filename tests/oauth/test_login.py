@@ -1,6 +1,7 @@
 """How a person proves to be themselves."""
 
 import asyncio
+import itertools
 import os
 import sys
 import threading
@@ -11,7 +12,7 @@ from typing import Any
 import bcrypt
 import pytest
 
-from omnitornado.oauth import login
+from omnitornado.oauth import login, throttle
 from omnitornado.oauth.login import (
     MAX_NEWCOMERS,
     MAX_WAITING,
@@ -376,7 +377,93 @@ def test_the_application_may_say_under_which_name_it_knows_the_person() -> None:
         assert (person.username, person.scopes) == ("bob", ("mcp",))
 
     people = People([Person("bob", scopes=("mcp",))], is_open=True)
-    sign_in_at(body, people, validate_user=lambda name, password: Person(name.lower(), scopes=("admin",)))
+    sign_in_at(body, people, validate_user=lambda name, password: Person(name.lower()))
+
+
+@pytest.mark.parametrize("name", ["Bob", " bob", "BOB\u3000", "\uff42ob"])
+def test_no_spelling_of_a_name_gets_around_what_stands_for_it_here(name: str) -> None:
+    """Our choice: a directory may take all of these for bob, whose scopes are limited."""
+
+    async def body(world: World, service: SignIn) -> None:
+        person = await service.sign_in(name, "x", HOME, now=world.now)
+        assert (person.username, person.scopes) == ("bob", ("mcp",))
+
+    people = People([Person("bob", scopes=("mcp",))], is_open=True)
+    sign_in_at(body, people, validate_user=lambda name, password: True)
+
+
+def test_no_spelling_gets_around_a_password_that_is_kept_here() -> None:
+    """Our choice."""
+
+    async def body(world: World, service: SignIn) -> None:
+        assert await try_in(world, service, "ADA", "anything") == "wrong_name_or_password"
+        assert await try_in(world, service, "ADA", "ada's password") == "ada"
+
+    sign_in_at(body, People([ADA], is_open=True), validate_user=lambda name, password: True)
+
+
+def test_scopes_that_could_not_be_kept_are_refused(warnings: list[str]) -> None:
+    """Our choice: tokens are checked against the configuration, long after this answer."""
+
+    async def body(world: World, service: SignIn) -> None:
+        assert await try_in(world, service, "eve", "x") == "validate_user_failed"
+
+    sign_in_at(body, People(is_open=True), validate_user=lambda name, password: Person("eve", scopes=("a",)))
+    assert warnings == ["validate_user gave a Person with scopes: set them in [[users]]"]
+    warnings.clear()
+
+
+def test_a_guesser_gets_no_count_for_each_spelling() -> None:
+    """Our choice: from many addresses, at a directory that takes them all for one."""
+    spellings = ["".join(letters) for letters in itertools.product(*((c, c.upper()) for c in "admin"))]
+
+    async def body(world: World, service: SignIn) -> None:
+        answers = [
+            await try_in(world, service, name, "x", f"192.0.2.{number}")
+            for number, name in enumerate(spellings)
+        ]
+        assert answers.count("wrong_name_or_password") == throttle.PERSON_LIMIT.free
+        assert answers[-1] == "throttled"
+
+    sign_in_at(body, People(is_open=True), validate_user=lambda name, password: False)
+
+
+def test_a_directory_that_is_away_costs_nobody_an_attempt(warnings: list[str]) -> None:
+    """Our choice: nothing was checked, so nothing was guessed."""
+    is_away = True
+
+    def check(name: str, password: str) -> bool:
+        if is_away:
+            raise LookupError("no directory")
+        return password == "right"
+
+    async def body(world: World, service: SignIn) -> None:
+        nonlocal is_away
+        for _ in range(3 * throttle.PERSON_LIMIT.free):
+            assert await try_in(world, service, "eve", "right") == "validate_user_failed"
+        is_away = False
+        assert await try_in(world, service, "eve", "right") == "eve"
+
+    sign_in_at(body, People(is_open=True), validate_user=check)
+    warnings.clear()
+
+
+def test_a_directory_that_hangs_gives_the_place_back(
+    warnings: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our choice."""
+    monkeypatch.setattr(login, "CHECK_TIMEOUT", 0.0)
+
+    async def check(name: str, password: str) -> bool:
+        await asyncio.Event().wait()
+        return True
+
+    async def body(world: World, service: SignIn) -> None:
+        assert await try_in(world, service, "eve", "x") == "validate_user_failed"
+        assert service._waiting == 0
+
+    sign_in_at(body, People(is_open=True), validate_user=check)
+    warnings.clear()
 
 
 def test_a_plain_check_runs_on_a_thread() -> None:
