@@ -174,8 +174,10 @@ class Call:
             self._countdown.stop(self)
         if self._clock is not None:
             self._clock.pause()
+        own = None if self.host is None else self.host.task
         for task in self._helping or ():
-            task.cancel()
+            if task is not own:  # whose function hears of it by the host, and whose answer must not
+                task.cancel()
 
     # In the tool's thread as well
 
