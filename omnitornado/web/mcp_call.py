@@ -64,6 +64,7 @@ class McpCallHandler(McpHandler):
         self._transforms = transforms
         try:
             await self.post()
+            self.end()  # an answer that was cancelled has not done it
         except (Exception, asyncio.CancelledError) as error:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
