@@ -350,12 +350,10 @@ class EmbeddedStore:
         await self._commit(None, changes)
 
     async def find_mcp_session(self, session_hash: bytes, *, now: float) -> McpSession | None:
-        session = self._state.mcp_sessions.find_living(session_hash, now)
-        await self._engine.settle(session_hash)
-        return None if session is None else self._renew(session_hash, session, now)
-
-    def _renew(self, session_hash: bytes, session: McpSession, now: float) -> McpSession:
-        session, changes = sessions.renew_mcp_session(self._state, session_hash, session, now)
+        while not self._engine.journal.is_settled(session_hash):
+            await self._engine.journal.wait()
+        # Read after the wait, not before: a close or a subscription meanwhile must not be written over.
+        session, changes = sessions.renew_mcp_session(self._state, session_hash, now)
         self._engine.note(changes)
         return session
 

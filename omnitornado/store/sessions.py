@@ -70,10 +70,11 @@ def _find_renewal(session: McpSession) -> float:
     return session.renewed_at or session.created_at
 
 
-def renew_mcp_session(
-    state: State, session_hash: bytes, session: McpSession, now: float
-) -> tuple[McpSession, Changes]:
-    """The session with its end moved on, if half its time has passed."""
+def renew_mcp_session(state: State, session_hash: bytes, now: float) -> tuple[McpSession | None, Changes]:
+    """The session with its end moved on, if half its time has passed; None where there is none."""
+    session = state.mcp_sessions.find_living(session_hash, now)
+    if session is None:
+        return None, ()
     lifetime = session.expires_at - _find_renewal(session)
     if now < session.expires_at - lifetime / 2:
         return session, ()

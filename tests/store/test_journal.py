@@ -305,6 +305,63 @@ def test_nothing_is_answered_from_a_change_before_it_is_on_the_disk(tmp_path: Pa
     asyncio.run(scenario())
 
 
+def test_a_closed_mcp_session_stays_closed_whoever_looked_for_it_meanwhile(tmp_path: Path) -> None:
+    """Our choice: nothing that was read before a wait is written after it. A search past half of the lifetime
+    renews; it waits for a subscription, and meanwhile the session is closed."""
+    files, live, first = FaultyFiles(), tmp_path / "live" / "state", digest("first")
+    late = START + 2000
+
+    async def scenario() -> None:
+        async with opened(live, files=files) as store:
+            await store.open_mcp_session(first, build_mcp_session())
+            files.gate.clear()
+            calls = (
+                store.subscribe_mcp_session(first, "a://1", is_wanted=True, now=late),
+                store.find_mcp_session(first, now=late),
+                store.close_mcp_session(first),
+            )
+            waiting = [asyncio.create_task(call) for call in calls]
+            await _turn_over()
+            files.gate.set()
+            assert await asyncio.gather(*waiting) == [True, None, True]
+            assert await store.find_mcp_session(first, now=late) is None
+            assert not await store.close_mcp_session(first)
+            await register(store, "later")
+            copy_files(live, tmp_path / "killed", files)
+
+    asyncio.run(scenario())
+    assert load(tmp_path / "killed" / "state")["mcp_session"] == {}
+
+
+def test_a_subscription_is_not_lost_to_a_search_for_its_session(tmp_path: Path) -> None:
+    """Our choice: the renewal is of the session as it stands, not as it stood when the wait began."""
+    files, live, first = FaultyFiles(), tmp_path / "live" / "state", digest("first")
+    late = START + 2000
+
+    async def scenario() -> None:
+        async with opened(live, files=files) as store:
+            await store.open_mcp_session(first, build_mcp_session())
+            files.gate.clear()
+            calls = (
+                store.subscribe_mcp_session(first, "a://1", is_wanted=True, now=late),
+                store.find_mcp_session(first, now=late),
+                store.subscribe_mcp_session(first, "a://2", is_wanted=True, now=late),
+            )
+            waiting = [asyncio.create_task(call) for call in calls]
+            await _turn_over()
+            files.gate.set()
+            await asyncio.gather(*waiting)
+            found = await store.find_mcp_session(first, now=late)
+            assert found is not None
+            assert (found.subscriptions, found.expires_at) == (("a://1", "a://2"), late + 3600)
+            await register(store, "later")
+            copy_files(live, tmp_path / "killed", files)
+
+    asyncio.run(scenario())
+    (kept,) = load(tmp_path / "killed" / "state")["mcp_session"].values()
+    assert kept.subscriptions == ("a://1", "a://2")
+
+
 def test_a_waiter_that_goes_away_takes_nothing_with_it(tmp_path: Path) -> None:
     """Our choice: a client that hangs up doesn't undo the flush that others wait for."""
     files = FaultyFiles()
