@@ -17,11 +17,14 @@ DIRECTIVE: Final = re.compile(
 
 
 class FetchError(Exception):
-    """Nothing was fetched. `reason` for the log; `str()` says in words what happened to whom."""
+    """Nothing was fetched. `reason` for the log; `str()` says in words what happened to whom. `is_own`: this
+    server did not ask, for reasons of its own, so that it tells nothing of the address.
+    """
 
-    def __init__(self, detail: str, *, reason: str) -> None:
+    def __init__(self, detail: str, *, reason: str, is_own: bool = False) -> None:
         super().__init__(detail)
         self.reason = reason
+        self.is_own = is_own
 
 
 class Fetched(msgspec.Struct, frozen=True):

@@ -104,7 +104,7 @@ class GuardedFetch:
     def _count(self, host: str) -> Iterator[None]:
         """Raises: FetchError where too many are under way."""
         if self._under_way.total() >= MAX_AT_ONCE or self._under_way[host] >= MAX_PER_HOST:
-            raise FetchError("too much is being fetched already", reason="fetch_busy")
+            raise FetchError("too much is being fetched already", reason="fetch_busy", is_own=True)
         self._under_way[host] += 1
         try:
             yield

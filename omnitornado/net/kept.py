@@ -29,9 +29,11 @@ class Kept(msgspec.Struct, Generic[T], frozen=True):
 
 
 class KeptAnswers(Generic[T]):
-    """What addresses gave. `load(url, now)` asks one: what it gave, and for how many seconds it is fresh."""
+    """What addresses gave. `load(url, now, asker)` asks one, on behalf of a client's address: what it gave,
+    and for how many seconds it is fresh.
+    """
 
-    def __init__(self, load: Callable[[str, float], Awaitable[tuple[T, float]]]) -> None:
+    def __init__(self, load: Callable[[str, float, str], Awaitable[tuple[T, float]]]) -> None:
         self._load = load
         self._good: OrderedDict[str, Kept[T]] = OrderedDict()
         self._failed: OrderedDict[str, tuple[FetchError, float]] = OrderedDict()
@@ -45,15 +47,19 @@ class KeptAnswers(Generic[T]):
         """Put in place what was known before this process began."""
         _put(self._good, url, kept)
 
-    async def find(self, url: str, *, now: float) -> Kept[T]:
+    def forget(self, url: str) -> None:
+        """What was good is good no more."""
+        self._good.pop(url, None)
+
+    async def find(self, url: str, *, asker: str = "", now: float) -> Kept[T]:
         """What is fresh, or what is fetched now. Raises: FetchError."""
         known = self._good.get(url)
         if known is not None and now < known.fresh_until:
             self._good.move_to_end(url)
             return known
-        return await self.fetch(url, now=now)
+        return await self.fetch(url, asker=asker, now=now)
 
-    async def fetch(self, url: str, *, now: float) -> Kept[T]:
+    async def fetch(self, url: str, *, asker: str = "", now: float) -> Kept[T]:
         """What is fetched now, fresh or not; who asks while a fetch is under way gets its answer. Raises:
         FetchError; at once where the address failed a moment ago.
         """
@@ -62,17 +68,17 @@ class KeptAnswers(Generic[T]):
             raise FetchError(str(error), reason=error.reason)
         task = self._under_way.get(url)
         if task is None:
-            task = asyncio.get_running_loop().create_task(self._fetch(url, now), name="fetch")
+            task = asyncio.get_running_loop().create_task(self._fetch(url, now, asker), name="fetch")
             self._under_way[url] = task
             task.add_done_callback(lambda done: self._end(url, done))
         # Shielded: others wait for it as well.
         return await asyncio.shield(task)
 
-    async def _fetch(self, url: str, now: float) -> Kept[T]:
+    async def _fetch(self, url: str, now: float, asker: str) -> Kept[T]:
         try:
-            value, lifetime = await self._load(url, now)
+            value, lifetime = await self._load(url, now, asker)
         except FetchError as error:
-            if error.reason != "fetch_busy":
+            if not error.is_own:
                 _put(self._failed, url, (error, now + FAILURE_LIFETIME))
             raise
         self._failed.pop(url, None)

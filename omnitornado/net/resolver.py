@@ -28,7 +28,7 @@ class SystemResolver:
     async def resolve(self, host: str, port: int) -> Sequence[SocketAddress]:
         """Raises: OSError; FetchError where too many earlier names are still waited for."""
         if self._asked >= MAX_NAMES:
-            raise FetchError("too many names are being resolved already", reason="fetch_busy")
+            raise FetchError("too many names are being resolved already", reason="fetch_busy", is_own=True)
         self._asked += 1
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Sequence[SocketAddress]] = loop.create_future()

@@ -3,22 +3,24 @@ caching, limits, trust): from a client's id, which is an address, to the client.
 
 In this order: what is kept and fresh; what is fetched now; the last good copy, which outlives a restart; the
 copy that came with this server. Only what was good is kept. An address that failed is left alone for a
-moment, and how much is fetched for one asker, and from one host, is bounded.
+moment, and how much is fetched for one asker, and from one host, is bounded; where that, and not the address,
+is why nothing was fetched, the last good copy serves only briefly.
 """
 
 from collections.abc import Collection
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 from omnitornado.log import log_event
-from omnitornado.net.fetched import Fetch, FetchError
+from omnitornado.net.fetched import Fetch, Fetched, FetchError
 from omnitornado.net.kept import Kept, KeptAnswers
+from omnitornado.net.web_address import parse_web_address
 from omnitornado.oauth import jose
 from omnitornado.oauth.client import DocumentSource, OAuthClient, UnusableClientError
 from omnitornado.oauth.client_document import check_document_url, parse_document
+from omnitornado.oauth.fetch_limits import BUSY_LIFETIME, FetchLimits
 from omnitornado.oauth.shipped_documents import find_shipped
-from omnitornado.oauth.throttle import RateLimit
 from omnitornado.store.records import ClientDocument
 from omnitornado.store.transitions import Store
 
@@ -28,10 +30,6 @@ SHORTEST: Final = 300.0
 """Seconds a document is kept at least, and where its headers don't say."""
 COPY_LIFETIME: Final = 30 * 86_400.0
 """Seconds that the last good copy serves, while its address fails."""
-PER_ASKER: Final = 30
-PER_HOST: Final = 60
-"""Fetches a minute."""
-
 PERMANENT: Final = frozenset({"fetch_url", "fetch_address", "fetch_not_json", "client_document_invalid"})
 """Failures that will not pass by themselves."""
 
@@ -67,8 +65,7 @@ class ClientDocuments:
         self._fetch = fetch
         self._rules = rules
         self._kept: KeptAnswers[OAuthClient] = KeptAnswers(self._load)
-        self._askers = RateLimit(PER_ASKER)
-        self._hosts = RateLimit(PER_HOST)
+        self._limits = FetchLimits(reason="client_document_rate")
 
     async def find(self, url: str, *, asker: str, now: float) -> OAuthClient:
         """Raises: UnusableClientError."""
@@ -84,20 +81,19 @@ class ClientDocuments:
         if last is not None and now < last.fresh_until:
             return last.value
         try:
-            self._check_rate(host, asker, now=now)
-            return (await self._kept.fetch(url, now=now)).value
+            return (await self._kept.fetch(url, asker=asker, now=now)).value
         except FetchError as error:
-            # What its own domain says is gone has been withdrawn; otherwise the domain has said nothing new.
-            return self._fall_back(url, host, None if error.reason == "fetch_gone" else last, error)
+            return self._fall_back(url, host, last, error, now=now)
 
     async def _recall(self, url: str, *, now: float) -> Kept[OAuthClient] | None:
         """The last good copy, of this process or of an earlier one."""
         last = self._kept.find_last(url)
         if last is None:
+            # First, so that nothing is waited for between reading a copy and keeping it: it may be withdrawn.
+            await jose.load()
             record = await self._store.find_document(url, now=now)
             if record is None:
                 return None
-            await jose.load()
             try:
                 client = parse_document(url, record.document, DocumentSource.FETCHED)
             except ValueError:
@@ -106,16 +102,22 @@ class ClientDocuments:
             self._kept.keep(url, last)
         return last if now < last.fetched_at + COPY_LIFETIME else None
 
-    def _check_rate(self, host: str, asker: str, *, now: float) -> None:
-        """Raises: FetchError."""
-        for limit, key in ((self._askers, asker), (self._hosts, host)):
-            if limit.take(key, now=now) > 0:
-                raise FetchError("too many documents are asked for", reason="client_document_rate")
+    async def _fetch_document(self, url: str, now: float, asker: str) -> tuple[Fetched, dict[str, Any]]:
+        """The answer, and the document in it; what has been withdrawn is forgotten. Raises: FetchError."""
+        is_renewal = self._kept.find_last(url) is not None
+        self._limits.check(parse_web_address(url).host, asker, is_renewal=is_renewal, now=now)
+        try:
+            fetched = await self._fetch(url, max_bytes=MAX_BYTES)
+            return fetched, fetched.parse_object()
+        except FetchError as error:
+            if error.reason == "fetch_gone":
+                self._kept.forget(url)
+                await self._store.forget_document(url)
+            raise
 
-    async def _load(self, url: str, now: float) -> tuple[OAuthClient, float]:
+    async def _load(self, url: str, now: float, asker: str) -> tuple[OAuthClient, float]:
         """Fetch, check, and keep what is good."""
-        fetched = await self._fetch(url, max_bytes=MAX_BYTES)
-        document = fetched.parse_object()
+        fetched, document = await self._fetch_document(url, now, asker)
         await jose.load()
         try:
             client = parse_document(url, document, DocumentSource.FETCHED)
@@ -136,10 +138,16 @@ class ClientDocuments:
         return client, lifetime
 
     def _fall_back(
-        self, url: str, host: str, last: Kept[OAuthClient] | None, error: FetchError
+        self, url: str, host: str, last: Kept[OAuthClient] | None, error: FetchError, *, now: float
     ) -> OAuthClient:
         """What there is in place of what could not be fetched. Raises: UnusableClientError."""
+        if error.reason == "fetch_gone":
+            # What its own domain says is gone has been withdrawn; otherwise the domain has said nothing new.
+            self._kept.forget(url)
+            last = None
         client = _find_shipped(url) if last is None else last.value
+        if error.is_own and last is not None and now >= last.fresh_until + BUSY_LIFETIME:
+            client = None  # nor the shipped one: what is older still must not come back
         log_event(
             "client_document.failed",
             client=url,

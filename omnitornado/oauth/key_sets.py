@@ -48,7 +48,7 @@ class RemoteKeySets:
             raise UnknownKeyError("none of the keys is the one that it names") from error
         return await verify_token(token, kept.value)
 
-    async def _load(self, url: str, now: float) -> tuple[Sequence[PublicKey], float]:
+    async def _load(self, url: str, now: float, asker: str) -> tuple[Sequence[PublicKey], float]:
         fetched = await self._fetch(url, max_bytes=MAX_BYTES)
         try:
             keys = await parse_key_set(fetched.parse_object())

@@ -30,6 +30,11 @@ def keep_document(state: State, limits: Limits, url: str, kept: ClientDocument, 
     return [*(state.documents.build_delete(old) for old in gone), state.documents.build_put(url, kept)]
 
 
+def forget_document(state: State, url: str) -> Changes:
+    """The changes: none where nothing is kept."""
+    return () if state.documents.get(url) is None else (state.documents.build_delete(url),)
+
+
 def use_document(state: State, client_id: str, now: float) -> Changes:
     """Mark a document as one whose client has got a grant: it no longer falls to the cap."""
     kept = state.documents.find_living(client_id, now)

@@ -168,6 +168,9 @@ class EmbeddedStore:
         changes = documents.keep_document(self._state, self._limits, url, kept, self._clock())
         await self._commit(None, changes)
 
+    async def forget_document(self, url: str) -> None:
+        await self._commit(None, documents.forget_document(self._state, url))
+
     async def find_document(self, url: str, *, now: float) -> ClientDocument | None:
         kept = self._state.documents.find_living(url, now)
         await self._engine.settle(url)

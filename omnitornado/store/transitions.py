@@ -139,6 +139,9 @@ class Store(Protocol):
     async def keep_document(self, url: str, kept: ClientDocument) -> None:
         """Keep the last good copy. Over the cap of those whose client never got a grant, the oldest go."""
 
+    async def forget_document(self, url: str) -> None:
+        """Forget the last good copy: it has been withdrawn. What its client was given stays."""
+
     async def find_document(self, url: str, *, now: float) -> ClientDocument | None:
         """The last good copy, fresh or not; None when there is none, or it is too old for any use."""
 

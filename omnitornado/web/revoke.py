@@ -13,7 +13,7 @@ class RevokeHandler(ClientAuthenticationHandler):
         done = await revoke_token(
             self.parse_form(),
             self.authorization,
-            self.services.clients,
+            self.services.clients.asked_by(self.address),
             self.services.store,
             issuer=self.issuer,
             now=self.now,

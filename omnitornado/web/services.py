@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import msgspec
 from tornado.httputil import HTTPServerRequest
 from tornado.template import Loader
 
@@ -85,6 +86,10 @@ class Services:
             request.remote_ip or "", request.headers.get("X-Forwarded-Proto"), self.trusted_proxies
         )
         return self.identity().find_issuer(request.headers.get("Host"), scheme)
+
+    def build_token_rules(self, address: str) -> TokenRules:
+        """What a token request from this address is answered by."""
+        return msgspec.structs.replace(self.tokens, clients=self.clients.asked_by(address))
 
     def build_authorization_rules(self, issuer: str, address: str) -> AuthorizationRules:
         """What an authorization request under this issuer, from this address, is checked against."""

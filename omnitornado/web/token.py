@@ -39,7 +39,7 @@ class TokenHandler(ClientAuthenticationHandler):
         response = await redeem_token_request(
             self.parse_form(),
             self.authorization,
-            self.services.tokens,
+            self.services.build_token_rules(self.address),
             issuer=self.issuer,
             now=self.now,
         )

@@ -20,7 +20,7 @@ class Source:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def load(self, url: str, now: float) -> tuple[str, float]:
+    async def load(self, url: str, now: float, asker: str) -> tuple[str, float]:
         self.asked.append(url)
         await self.gate.wait()
         if self.error is not None:
@@ -79,7 +79,7 @@ def test_an_address_that_failed_is_left_alone_for_a_moment() -> None:
         assert kept.find_last(URL) == good
         source.error = None
         assert (await kept.find(URL, now=75)).value == f"3 of {URL}"
-        source.error = FetchError("too much", reason="fetch_busy")
+        source.error = FetchError("too much", reason="fetch_busy", is_own=True)
         for _ in range(2):
             with pytest.raises(FetchError):
                 await kept.fetch(URL, now=200)

@@ -30,7 +30,7 @@ class FakeFetch:
         self.limits.add(max_bytes)
         found = self.documents.get(url, FetchError("it can't be reached", reason="fetch_failed"))
         if isinstance(found, FetchError):
-            raise FetchError(str(found), reason=found.reason)
+            raise FetchError(str(found), reason=found.reason, is_own=found.is_own)
         content = found if isinstance(found, bytes) else msgspec.json.encode(found)
         return Fetched(
             url=url, status=200, headers={"content-type": "application/json"} | self.headers, body=content

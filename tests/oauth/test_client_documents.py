@@ -11,12 +11,11 @@ import pytest
 from omnitornado.net.fetched import FetchError
 from omnitornado.oauth.client import Clients, DocumentSource, OAuthClient, UnusableClientError, build_preset
 from omnitornado.oauth.client_documents import (
-    PER_ASKER,
-    PER_HOST,
     ClientDocuments,
     DocumentRules,
     build_documents,
 )
+from omnitornado.oauth.fetch_limits import BUSY_LIFETIME, PER_ASKER, PER_HOST
 from omnitornado.store.records import ClientDocument
 
 from .fetching import FakeFetch
@@ -31,6 +30,8 @@ DOCUMENT: dict[str, Any] = {
     "redirect_uris": ["https://app.example/callback"],
 }
 DOWN = FetchError("it did not answer in time", reason="fetch_timeout")
+GONE = FetchError("there is nothing at its address", reason="fetch_gone")
+BUSY = FetchError("too much is being fetched already", reason="fetch_busy", is_own=True)
 
 
 class Bench:
@@ -137,8 +138,69 @@ def test_what_its_own_domain_takes_back_is_gone() -> None:
     async def scenario(bench: Bench) -> None:
         await bench.find()
         bench.world.advance(300)
-        bench.fetch.documents[URL] = FetchError("there is nothing at its address", reason="fetch_gone")
+        bench.fetch.documents[URL] = GONE
         assert (await bench.refuse()).reason == "fetch_gone"
+
+    bench(scenario)
+
+
+@pytest.mark.parametrize("later", [DOWN, BUSY])
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_what_was_taken_back_stays_gone_whatever_fails_later(later: FetchError, is_restarted: bool) -> None:
+    """Our choice: the last good copy is forgotten with the answer that it is gone, here and on disk."""
+
+    async def scenario(bench: Bench) -> None:
+        await bench.find()
+        bench.world.advance(300)
+        bench.fetch.documents[URL] = GONE
+        await bench.refuse()
+        if is_restarted:
+            bench.start()
+        bench.world.advance(15)
+        bench.fetch.documents[URL] = later
+        assert (await bench.refuse()).reason == later.reason
+        assert await bench.world.store.find_document(URL, now=bench.world.now) is None
+        # Published again, it counts again.
+        bench.fetch.documents[URL] = DOCUMENT
+        bench.world.advance(15)
+        assert (await bench.find()).is_verified
+
+    bench(scenario)
+
+
+def test_a_copy_serves_only_briefly_where_this_server_itself_did_not_ask() -> None:
+    """Our choice: who keeps it too busy to ask must not keep withdrawn redirects and keys in force."""
+
+    async def scenario(bench: Bench) -> None:
+        for url in (URL, CLAUDE):
+            bench.fetch.documents[url] = DOCUMENT | {"client_id": url}
+            await bench.find(url)
+            bench.fetch.documents[url] = BUSY
+        bench.world.advance(300 + BUSY_LIFETIME - 1)
+        assert (await bench.find()).is_verified
+        bench.world.advance(1)
+        for url in (URL, CLAUDE):  # nor does an older, shipped copy come back
+            error = await bench.refuse(url)
+            assert (error.reason, error.is_passing) == ("fetch_busy", True)
+        # An address that fails is another thing: its own domain says nothing new.
+        bench.fetch.documents[URL] = DOWN
+        assert (await bench.find()).is_verified
+
+    bench(scenario)
+
+
+def test_nobody_can_use_up_what_a_known_document_is_fetched_anew_by() -> None:
+    """Our choice: made-up addresses, at other hosts and at the app's own, leave its renewal alone."""
+
+    async def scenario(bench: Bench) -> None:
+        await bench.find()
+        bench.world.advance(300)
+        bench.fetch.documents[URL] = DOCUMENT | {"redirect_uris": ["https://app.example/new"]}
+        for number in range(PER_ASKER + 1):
+            await bench.refuse(f"https://h{number}.evil.example/x")
+        for number in range(PER_HOST + 1):
+            await bench.refuse(f"https://app.example/{number}", asker=f"198.51.100.{number}")
+        assert (await bench.find()).redirect_uris == ("https://app.example/new",)
 
     bench(scenario)
 

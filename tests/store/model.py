@@ -128,6 +128,9 @@ class Model:
             )
         self.documents[url] = kept
 
+    def forget_document(self, url: str) -> None:
+        self.documents.pop(url, None)
+
     def find_document(self, url: str, *, now: float) -> ClientDocument | None:
         self._forget(self.documents, now)
         return self.documents.get(url)

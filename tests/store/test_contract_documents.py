@@ -36,6 +36,38 @@ def test_a_document_is_found_until_it_is_too_old(run: Run) -> None:
     run(scenario)
 
 
+def test_a_document_that_is_forgotten_is_gone(run: Run) -> None:
+    """Our choice: its own domain took it back; to forget it twice is no error, and a grant stays."""
+
+    async def scenario(store: Store, clock: Clock) -> None:
+        await store.keep_document(URL, build_document())
+        await redeem(store, URL)
+        for _ in range(2):
+            await store.forget_document(URL)
+            assert await store.find_document(URL, now=START) is None
+        assert await store.find_grant(build_grant(URL).grant_id, now=START) is not None
+
+    run(scenario)
+
+
+def test_a_document_that_is_forgotten_stays_so_over_a_restart(tmp_path: Path) -> None:
+    """Our choice: what was withdrawn must not come back with a journal that is read again."""
+
+    async def open_and_find(*, forget: bool) -> object:
+        store = EmbeddedStore.open(tmp_path / "state", clock=Clock(), files=QuickFiles())
+        await store.start()
+        try:
+            if forget:
+                await store.keep_document(URL, build_document())
+                await store.forget_document(URL)
+            return await store.find_document(URL, now=START)
+        finally:
+            await store.close()
+
+    assert asyncio.run(open_and_find(forget=True)) is None
+    assert asyncio.run(open_and_find(forget=False)) is None
+
+
 def test_the_oldest_of_those_never_used_make_room(run: Run) -> None:
     """Our choice: anyone can have documents fetched; those of clients with grants are not pushed out."""
 

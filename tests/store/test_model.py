@@ -73,6 +73,7 @@ METHODS = (
     "end_task",
     "interrupt_tasks",
     "keep_document",
+    "forget_document",
     "use_once",
     "use_once",
 )
@@ -223,6 +224,7 @@ def _build_call(step: Step, now: float) -> tuple[tuple[Any, ...], dict[str, Any]
             (client_id, build_document(fetched_at=now, expires_at=now + 90 * (variant + 1))),
             {},
         ),
+        "forget_document": lambda: ((client_id,), {}),
         "use_once": lambda: (
             ("assertion", person, f"value {index}"),
             {"expires_at": now + 60 * (variant + 1), "now": now, "wait": variant % 2 == 0},

@@ -11,6 +11,7 @@ from tornado.ioloop import IOLoop
 
 from omnitornado.net.guarded_fetch import GuardedFetch
 from omnitornado.oauth.client_assertion import ASSERTION_TYPE
+from omnitornado.oauth.fetch_limits import PER_ASKER
 
 from .conftest import QuietLog, StartSite
 from .site import CALLBACK, VERIFIER, Clock, Site, build_initialize, read_json, read_query
@@ -51,6 +52,31 @@ async def redeem(site: Site, code: str, client_id: str, **fields: str) -> Any:
         "client_id": client_id,
     }
     return await site.open_browser().post("/token", sent | fields)
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("path", ["/token", "/revoke"])
+async def test_a_stranger_at_the_token_endpoint_uses_up_only_their_own_fetches(
+    start_site: StartSite, app_site: HttpsSite, path: str
+) -> None:
+    """Our choice: each address has so many fetches a minute wherever it comes in, and nobody another's."""
+    settings = {"server": {"trusted_proxies": ["127.0.0.1"], "shutdown_grace": 0}}
+    site = await start(start_site, app_site, settings=settings)
+
+    async def ask(client_id: str, address: str) -> Any:
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "X-Forwarded-For": address}
+        body = f"client_id={client_id}&token=x&grant_type=refresh_token&refresh_token=x"
+        return await site.fetch(path, method="POST", body=body, headers=headers)
+
+    for number in range(PER_ASKER):
+        await ask(app_site.build_url(f"/{number}"), "198.51.100.7")
+    asked = len(app_site.asked)
+    assert asked == PER_ASKER
+    client_id = publish_client(app_site)
+    assert (await ask(client_id, "198.51.100.7")).code == 503
+    assert len(app_site.asked) == asked
+    await ask(client_id, "192.0.2.1")
+    assert len(app_site.asked) == asked + 1
 
 
 def read_text(body: bytes) -> str:
