@@ -21,6 +21,9 @@ START_LINE: Final = re.compile(
 """RFC 9112 §3: `method SP request-target SP HTTP-version`. Some programs send targets that are not ASCII."""
 ANY_START_LINE: Final = b"POST / HTTP/1.1"
 """What the parser gets to see: it knows some methods alone, and takes no target but in ASCII."""
+LINE_END: Final = b"\r\n"
+MAX_EMPTY_LINES: Final = 8
+"""Before a request line. Each costs little, but a stranger can send many."""
 HEAD_END: Final = b"\r\n\r\n"
 MAX_NAMES: Final = 1000
 """Spellings of header names that are remembered."""
@@ -111,6 +114,17 @@ def parse_head(data: bytes, limits: Limits) -> Head:
         headers = _collect_repeated(data[line_end:])
         fields = {name.lower(): headers[name] for name in headers}
     return _frame(start_line, headers, fields)
+
+
+def skip_empty_lines(data: bytes) -> bytes:
+    """What follows the empty lines before a request line (RFC 9112 §2.2): it may be nothing yet, or half of
+    another. Raises: HeadError for more of them than a client sends by mistake.
+    """
+    size = len(data) - len(data.lstrip(LINE_END))
+    lines = size // 2
+    if lines > MAX_EMPTY_LINES or data[: 2 * lines] != LINE_END * lines:
+        raise HeadError(400, "no request of HTTP/1")
+    return data[2 * lines :]
 
 
 def _feed(on_header: Callable[[bytes, bytes], object], data: bytes) -> None:

@@ -16,7 +16,14 @@ from tornado.iostream import StreamClosedError
 
 from omnitornado.speed.body import ChunkedBody, SizedBody
 from omnitornado.speed.connection import Peer, SpeedConnection, build_refusal
-from omnitornado.speed.head import HEAD_END, HeadError, check_partial, parse_head
+from omnitornado.speed.head import (
+    HEAD_END,
+    LINE_END,
+    HeadError,
+    check_partial,
+    parse_head,
+    skip_empty_lines,
+)
 
 if TYPE_CHECKING:
     from omnitornado.speed.server import SpeedServer
@@ -151,8 +158,10 @@ class SpeedProtocol(asyncio.Protocol):
 
     def _begin_request(self) -> bool:
         limits = self._server.limits
-        while self._buffer.startswith(b"\r\n"):  # RFC 9112 §2.2
-            self._buffer = self._buffer[2:]
+        if self._buffer[0] in LINE_END:
+            self._buffer = skip_empty_lines(self._buffer)
+            if self._buffer in (b"", b"\r"):
+                return False
         end = self._buffer.find(HEAD_END)
         if end < 0 or end > limits.max_head:
             check_partial(self._buffer, limits)

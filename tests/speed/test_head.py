@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omnitornado.speed.head import HEAD_END, HeadError, check_partial, parse_head
+from omnitornado.speed.head import (
+    HEAD_END,
+    MAX_EMPTY_LINES,
+    HeadError,
+    check_partial,
+    parse_head,
+    skip_empty_lines,
+)
 from omnitornado.speed.limits import Limits
 
 LIMITS = Limits(max_head=2000, max_headers=10)
@@ -197,3 +204,28 @@ def test_any_bytes_are_a_head_or_an_error(data: bytes) -> None:
         data += HEAD_END
     with contextlib.suppress(HeadError):
         parse_head(data[: data.find(HEAD_END) + 4], LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("data", "left"),
+    [
+        (b"\r\nGET", b"GET"),
+        (b"\r\n" * MAX_EMPTY_LINES + b"GET", b"GET"),
+        (b"\r\n", b""),
+        (b"\r", b"\r"),
+        (b"\r\n\r", b"\r"),
+        (b"GET", b"GET"),
+    ],
+)
+def test_empty_lines_before_a_request_are_skipped(data: bytes, left: bytes) -> None:
+    """Required by RFC 9112 §2.2."""
+    assert skip_empty_lines(data) == left
+
+
+@pytest.mark.parametrize(
+    "data", [b"\r\n" * (MAX_EMPTY_LINES + 1), b"\r\n" * 100_000, b"\n\rGET", b"\n\n", b"\r\r\nGET"]
+)
+def test_what_looks_like_them_or_comes_in_masses_is_refused(data: bytes) -> None:
+    """Our choice: a stranger must not keep the event loop busy with nothing."""
+    with pytest.raises(HeadError):
+        skip_empty_lines(data)

@@ -140,6 +140,22 @@ def test_empty_lines_before_a_request_are_passed_over() -> None:
     run("speed", scenario)
 
 
+def test_an_empty_line_that_comes_by_itself_and_in_halves_is_passed_over() -> None:
+    """Required by RFC 9112 §2.2."""
+
+    async def scenario(site: Site) -> None:
+        client = await site.open()
+        for piece in (b"\r\n", b"\r", b"\n"):
+            client.send(piece)
+            await until(lambda: site.connection._buffer in (b"", b"\r"))
+            await asyncio.sleep(0)
+        client.send(GET % b"/a")
+        assert (await client.read_answer())[1] == b"/a"
+        client.close()
+
+    run("speed", scenario)
+
+
 def test_a_client_that_waits_to_be_asked_is_asked(kind: str) -> None:
     """Required by RFC 9110 §10.1.1."""
 
