@@ -89,10 +89,22 @@ ROUTES: Final = (
         "/path/.well-known/openid-configuration",
     ),
     Route(
+        r"(/.+)" + WELL_KNOWN + "/oauth-authorization-server",
+        ServerMetadataHandler,
+        "our choice",
+        "/path/.well-known/oauth-authorization-server",
+    ),
+    Route(
         WELL_KNOWN + r"/oauth-protected-resource(/.*)?",
         ResourceMetadataHandler,
         "RFC 9728 §3",
         "/.well-known/oauth-protected-resource[/path]",
+    ),
+    Route(
+        r"(/.+)" + WELL_KNOWN + "/oauth-protected-resource",
+        ResourceMetadataHandler,
+        "our choice",
+        "/path/.well-known/oauth-protected-resource",
     ),
     Route("/authorize", AuthorizeHandler, "RFC 6749 §3.1, OAuth 2.1 §3.1, RFC 9207", "/authorize"),
     Route("/consent", ConsentHandler, "RFC 6749 §4.1.1", "/consent"),

@@ -16,6 +16,8 @@ PATHS = {
     "/.well-known/oauth-authorization-server": "GET",
     "/.well-known/openid-configuration": "GET",
     "/mcp/.well-known/openid-configuration": "GET",
+    "/mcp/.well-known/oauth-authorization-server": "GET",
+    "/mcp/.well-known/oauth-protected-resource": "GET",
     "/.well-known/oauth-protected-resource": "GET",
     "/authorize": "GET POST",
     "/consent": "POST",

@@ -18,12 +18,14 @@ SERVER_PATHS = [
     "/.well-known/openid-configuration/",
     "/.well-known/openid-configuration/mcp",
     "/mcp/.well-known/openid-configuration",
+    "/mcp/.well-known/oauth-authorization-server",
 ]
 RESOURCE_PATHS = [
     "/.well-known/oauth-protected-resource",
     "/.well-known/oauth-protected-resource/",
     "/.well-known/oauth-protected-resource/mcp",
     "/.well-known/oauth-protected-resource/mcp/",
+    "/mcp/.well-known/oauth-protected-resource",
 ]
 
 
@@ -66,6 +68,8 @@ async def test_a_path_that_is_not_protected_has_no_document(site: Site) -> None:
         "/.well-known/oauth-authorization-server/other",
         "/.well-known/openid-configuration/mcp/x",
         "/other/.well-known/openid-configuration",
+        "/other/.well-known/oauth-authorization-server",
+        "/other/.well-known/oauth-protected-resource",
         "/.well-known/oauth-protected-resource/other",
         "/.well-known/oauth-protected-resource//mcp",
         "/.well-known/oauth-protected-resource/MCP",
