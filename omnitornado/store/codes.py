@@ -129,11 +129,3 @@ def _remember_consent(state: State, limits: Limits, consent: Consent) -> Changes
         now=consent.granted_at,
     )
     return [*(state.consents.build_delete(old) for old in gone), state.consents.build_put(key, consent)]
-
-
-def revoke_consents(state: State, username: str, client_id: str) -> Changes:
-    return [
-        state.consents.build_delete(key)
-        for key in state.consents.find_members(username)
-        if (consent := state.consents.get(key)) is not None and consent.client_id == client_id
-    ]

@@ -37,7 +37,18 @@ from typing import TypeVar
 
 import msgspec
 
-from omnitornado.store import clients, codes, devices, documents, grants, keys, sessions, single_use, tasks
+from omnitornado.store import (
+    clients,
+    codes,
+    devices,
+    disconnecting,
+    documents,
+    grants,
+    keys,
+    sessions,
+    single_use,
+    tasks,
+)
 from omnitornado.store.engine import Engine, StoreStats
 from omnitornado.store.files import Files
 from omnitornado.store.journal import Durability
@@ -301,6 +312,10 @@ class EmbeddedStore:
     async def revoke_grant(self, grant_id: bytes) -> bool:
         return await self._commit(*grants.revoke_grant(self._state, grant_id, self._clock()))
 
+    async def disconnect_client(self, *, username: str, client_id: str, grant_id: bytes) -> bool:
+        decision = disconnecting.disconnect_client(self._state, username, client_id, grant_id, self._clock())
+        return await self._commit(*decision)
+
     async def touch_grant(self, grant_id: bytes, *, now: float) -> None:
         self._engine.note(grants.touch_grant(self._state, grant_id, now))
 
@@ -328,9 +343,6 @@ class EmbeddedStore:
         for key in keys:
             await self._engine.settle(key)
         return covers
-
-    async def revoke_consents(self, *, username: str, client_id: str) -> None:
-        await self._commit(None, codes.revoke_consents(self._state, username, client_id))
 
     async def open_session(
         self, session_hash: bytes, session: BrowserSession, *, replaces: bytes | None = None

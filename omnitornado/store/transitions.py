@@ -237,6 +237,12 @@ class Store(Protocol):
     async def revoke_grant(self, grant_id: bytes) -> bool:
         """End a grant, and with it every token; False when it was unknown."""
 
+    async def disconnect_client(self, *, username: str, client_id: str, grant_id: bytes) -> bool:
+        """Take back what a person has allowed a client: end their grant, and forget what they have approved
+        for it, remembered or waiting to be redeemed. False when the grant was unknown, or not theirs; the
+        rest is done all the same.
+        """
+
     async def touch_grant(self, grant_id: bytes, *, now: float) -> None:
         """Note that the grant was used. Coarse (minutes) and never waited for: losing it costs nothing."""
 
@@ -254,9 +260,6 @@ class Store(Protocol):
         scope: Sequence[str],
     ) -> bool:
         """Whether what the person approved covers all of `scope` at each of `resources` ("" for none)."""
-
-    async def revoke_consents(self, *, username: str, client_id: str) -> None:
-        """Forget what a person has approved for a client."""
 
     # Browser sessions
     async def open_session(

@@ -50,8 +50,9 @@ class AccountHandler(PageHandler):
         if grant is None:
             await self._show(username, message="That app is not connected any more.")
             return
-        await self.services.store.revoke_grant(grant.grant_id)
-        await self.services.store.revoke_consents(username=username, client_id=grant.client_id)
+        await self.services.store.disconnect_client(
+            username=username, client_id=grant.client_id, grant_id=grant.grant_id
+        )
         self.log("account.disconnected", user=username, client=grant.client_id, grant=grant.public_id)
         await self._show(username, message="The app is disconnected.")
 

@@ -140,7 +140,7 @@ def test_a_person_can_take_it_back() -> None:
 
     async def scenario(world: World) -> None:
         await _approve(world, await world.request())
-        await world.store.revoke_consents(username="ada", client_id="web")
+        await world.store.disconnect_client(username="ada", client_id="web", grant_id=bytes(16))
         assert await _needs(world, await world.request())
 
     run(scenario)

@@ -355,6 +355,23 @@ class Model:
         self._forget(self.grants, self.clock())
         return self.grants.pop(grant_id, None) is not None
 
+    def disconnect_client(self, *, username: str, client_id: str, grant_id: bytes) -> bool:
+        grant = self.find_grant(grant_id, now=self.clock())
+        if grant is not None and grant.username == username and grant.client_id == client_id:
+            del self.grants[grant_id]
+        else:
+            grant = None
+        for consent in [key for key in self.consents if key[:2] == (username, client_id)]:
+            del self.consents[consent]
+        for code_hash, code in list(self.codes.items()):
+            if (code.username, code.client_id, code.grant_id) == (username, client_id, None):
+                del self.codes[code_hash]
+        for key, device in list(self.devices.items()):
+            is_theirs = device.username == username and device.client_id == client_id
+            if is_theirs and device.is_approved and device.grant_id is None:
+                del self.devices[key]
+        return grant is not None
+
     def touch_grant(self, grant_id: bytes, *, now: float) -> None:
         grant = self.find_grant(grant_id, now=now)
         if grant is not None and now - grant.last_used_at >= 60:
@@ -376,11 +393,6 @@ class Model:
     ) -> bool:
         found = [self.consents.get((username, client_id, redirect_uri, resource)) for resource in resources]
         return all(one is not None and all(name in one.scope for name in scope) for one in found)
-
-    def revoke_consents(self, *, username: str, client_id: str) -> None:
-        for key in list(self.consents):
-            if key[:2] == (username, client_id):
-                del self.consents[key]
 
     def open_session(
         self, session_hash: bytes, session: BrowserSession, *, replaces: bytes | None = None

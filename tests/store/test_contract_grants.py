@@ -447,7 +447,7 @@ def test_what_was_approved_for_one_resource_says_nothing_about_another(run: Run)
         assert await _covers(store, "a", "b", resources=["/files/mcp"])
         assert not await _covers(store, "b", resources=["/mcp"])
         assert not await _covers(store, "a", "b", resources=["/mcp", "/files/mcp"])
-        await store.revoke_consents(username="ada", client_id="client-1")
+        await store.disconnect_client(username="ada", client_id="client-1", grant_id=bytes(16))
         assert not await _covers(store, "a", resources=["/files/mcp"])
 
     run(scenario)
@@ -478,7 +478,7 @@ def test_consents_to_one_client_add_up(run: Run) -> None:
     run(scenario)
 
 
-def test_revoking_consents_forgets_every_redirect_of_that_client_for_that_person(run: Run) -> None:
+def test_disconnecting_forgets_every_redirect_of_that_client_for_that_person(run: Run) -> None:
     """Our choice."""
 
     async def scenario(store: Store, clock: Clock) -> None:
@@ -487,8 +487,8 @@ def test_revoking_consents_forgets_every_redirect_of_that_client_for_that_person
         await store.issue_code(digest("2"), build_code(), remember=[build_consent(redirect_uri=other)])
         await store.issue_code(digest("3"), build_code(), remember=[build_consent(client_id="client-2")])
         await store.issue_code(digest("4"), build_code(), remember=[build_consent(username="eve")])
-        await store.revoke_consents(username="ada", client_id="client-1")
-        await store.revoke_consents(username="ada", client_id="client-1")
+        for _ in range(2):
+            assert not await store.disconnect_client(username="ada", client_id="client-1", grant_id=bytes(16))
         assert not await _covers(store, "mcp")
         assert not await _covers(store, "mcp", redirect_uri=other)
         assert await _covers(store, "mcp", client_id="client-2")

@@ -59,7 +59,7 @@ METHODS = (
     "revoke_access",
     "revoke_grant",
     "touch_grant",
-    "revoke_consents",
+    "disconnect_client",
     "open_session",
     "close_session",
     "open_mcp_session",
@@ -182,7 +182,14 @@ def _build_call(step: Step, now: float) -> tuple[tuple[Any, ...], dict[str, Any]
         "revoke_access": lambda: ((digest(f"t{index}{variant}"),), {}),
         "revoke_grant": lambda: ((grant.grant_id,), {}),
         "touch_grant": lambda: ((grant.grant_id,), {"now": now}),
-        "revoke_consents": lambda: ((), {"username": person, "client_id": client_id}),
+        "disconnect_client": lambda: (
+            (),
+            {
+                "username": person,
+                "client_id": "client-1" if variant > 3 else CLIENTS[variant],
+                "grant_id": grant.grant_id,
+            },
+        ),
         "open_session": lambda: (
             (key, build_session(username=person, signed_in_at=now, expires_at=now + 100 * (variant + 1))),
             {"replaces": digest(f"key {variant}") if variant < 3 else None},

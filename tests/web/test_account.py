@@ -1,6 +1,10 @@
 """`/account`: which apps are connected, and an end to each."""
 
+from typing import Any
+
 import pytest
+
+from omnitornado.store.transitions import StoreUnavailable
 
 from .browser import Browser, Form, find_forms
 from .site import CALLBACK, Site, build_initialize, read_json
@@ -58,6 +62,43 @@ async def test_disconnecting_works_on_the_next_request_and_forgets_the_consent(
     assert read_json(refreshed)["error"] == "invalid_grant"
     assert (await browser.get(site.build_authorize_url())).code == 200
     assert b"not connected any more" in (await browser.submit(form)).body
+
+
+@pytest.mark.gen_test
+async def test_a_code_from_before_disconnecting_lets_nobody_in_after_it(site: Site, browser: Browser) -> None:
+    """Our choice: what was approved until then is taken back, redeemed or not."""
+    await site.obtain_tokens(browser)
+    code = await site.obtain_code(browser)
+    (form,) = await find_disconnect(browser)
+    assert b"The app is disconnected." in (await browser.submit(form)).body
+    redeemed = await site.redeem(code)
+    assert (redeemed.code, read_json(redeemed)["error"]) == (400, "invalid_grant")
+    assert await find_disconnect(browser) == []
+
+
+@pytest.mark.gen_test
+async def test_where_the_store_takes_nothing_more_an_app_is_connected_or_not_never_half(
+    site: Site, browser: Browser
+) -> None:
+    """Our choice: a consent that outlived its grant would let a preset app in again, unasked."""
+    tokens = await site.obtain_tokens(browser)
+    (form,) = await find_disconnect(browser)
+    store = site.server.authorization_server.store
+    commit, taken = store._commit, 0
+
+    async def commit_once(answer: Any, changes: Any) -> Any:
+        nonlocal taken
+        taken += 1
+        if taken > 1:
+            raise StoreUnavailable("the disk is full")
+        return await commit(answer, changes)
+
+    store._commit = commit_once  # type: ignore[method-assign]
+    await browser.submit(form)
+    store._commit = commit  # type: ignore[method-assign]
+    assert taken == 1
+    assert (await site.call(tokens["access_token"], build_initialize())).code == 401
+    assert (await browser.get(site.build_authorize_url())).code == 200
 
 
 @pytest.mark.gen_test
