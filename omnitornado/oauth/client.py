@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from omnitornado.oauth.inline_keys import InlineKeys
 from omnitornado.oauth.key_sets import RemoteKeySets
 from omnitornado.oauth.redirect_uri import is_same_redirect
 from omnitornado.oauth.secrets import digest
@@ -127,6 +128,7 @@ class Clients:
         self._presets: Mapping[str, OAuthClient] = {client.client_id: client for client in presets}
         self.store = store
         self.key_sets = key_sets
+        self.inline_keys = InlineKeys()
         self._documents = documents
         self._asker = ""
 

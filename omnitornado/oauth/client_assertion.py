@@ -17,9 +17,7 @@ from omnitornado.oauth.jose import (
     JoseError,
     Token,
     check_times,
-    parse_key_set,
     parse_token,
-    verify_token,
 )
 from omnitornado.store.transitions import UseOutcome
 
@@ -105,7 +103,7 @@ async def _check_signature(token: Token, keys: ClientKeys | None, clients: Clien
         _refuse("the client assertion is not signed as this client said", "client_assertion_algorithm")
     try:
         if keys.jwks_uri is None:
-            await verify_token(token, await parse_key_set(keys.jwks))
+            await clients.inline_keys.verify(token, keys.jwks)
         elif clients.key_sets is not None:
             await clients.key_sets.verify(token, keys.jwks_uri, now=now)
         else:

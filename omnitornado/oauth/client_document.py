@@ -18,7 +18,7 @@ from omnitornado.oauth.client import (
     DocumentSource,
     OAuthClient,
 )
-from omnitornado.oauth.jose import JoseError, read_key_set
+from omnitornado.oauth.jose import MAX_INLINE_KEYS, JoseError, read_key_set
 from omnitornado.oauth.redirect_uri import parse_redirect_uri
 
 MAX_URL: Final = 1024
@@ -128,7 +128,7 @@ def _find_keys(document: Mapping[str, Any], address: WebAddress) -> ClientKeys |
     jwks, jwks_uri = document.get("jwks"), document.get("jwks_uri")
     try:
         if jwks is not None and jwks_uri is None:
-            published = {"keys": [key.jwk for key in read_key_set(jwks)]}
+            published = {"keys": [key.jwk for key in read_key_set(jwks, max_keys=MAX_INLINE_KEYS)]}
             return ClientKeys(jwks=published, signing_alg=algorithm)
         if isinstance(jwks_uri, str) and jwks is None and parse_web_address(jwks_uri).host == address.host:
             return ClientKeys(jwks_uri=jwks_uri, signing_alg=algorithm)

@@ -23,7 +23,7 @@ from omnitornado.oauth.client import (
     WITHOUT_SECRET,
 )
 from omnitornado.oauth.errors import OAuthError
-from omnitornado.oauth.jose import JoseError, read_key_set
+from omnitornado.oauth.jose import MAX_INLINE_KEYS, JoseError, read_key_set
 from omnitornado.oauth.redirect_uri import LOOPBACK_HOSTS, parse_redirect_uri
 from omnitornado.oauth.scope import parse_scope
 from omnitornado.oauth.secrets import CLIENT_SECRET_PREFIX, TokenBytes, build_secret, digest
@@ -208,7 +208,7 @@ def check_keys(body: Mapping[str, Any], method: str) -> dict[str, Any]:
 def check_key_set(jwks: object) -> dict[str, Any]:
     """Raises: OAuthError invalid_client_metadata."""
     try:
-        keys = read_key_set(jwks)
+        keys = read_key_set(jwks, max_keys=MAX_INLINE_KEYS)
     except JoseError as error:
         _refuse(f"jwks: {error}")
     return {"keys": [key.jwk for key in keys]}

@@ -32,10 +32,15 @@ KEY_TYPES: Final[Mapping[str, tuple[str, str | None]]] = {
 MAX_TOKEN: Final = 16 * 1024
 """Characters."""
 MAX_KEYS: Final = 32
+"""In a set that is fetched."""
+MAX_INLINE_KEYS: Final = 8
+"""In a set that a client registers or publishes in its own document."""
 MAX_TRIED: Final = 8
 """Keys that one signature is tried with, where the token does not say which."""
 MIN_RSA_BITS: Final = 2048
 MAX_RSA_BITS: Final = 8192
+HEAVY_MODULUS: Final = 683
+"""Characters of an RSA key's `n` (4096 bits), beyond which its work is done on a thread."""
 MAX_RSA_EXPONENT: Final = 2**32
 """A larger one makes checking slow, and nobody has one."""
 PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
@@ -64,17 +69,6 @@ class PublicKey(msgspec.Struct, frozen=True):
     """RFC 7638, SHA-256, base64url: the key's name for DPoP (RFC 9449 §6.1)."""
     native: Any
     """joserfc's own."""
-
-    @property
-    def kid(self) -> str | None:
-        kid = self.jwk.get("kid")
-        return kid if isinstance(kid, str) else None
-
-    def fits(self, algorithm: str) -> bool:
-        """Whether the key may check a signature made with this algorithm (RFC 8725 §3.1)."""
-        named = self.jwk.get("alg", algorithm)
-        is_same = named == algorithm or {named, algorithm} == {"EdDSA", "Ed25519"}
-        return is_same and _is_kind(self.jwk, *KEY_TYPES[algorithm])
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -140,12 +134,11 @@ async def parse_key(jwk: object) -> PublicKey:
 
 
 async def parse_key_set(document: object) -> Sequence[PublicKey]:
-    """As `read_key_set`, where a loop runs."""
-    await load()
-    return read_key_set(document)
+    """As `read_key_set`, where a loop runs: on a thread, for large keys take long."""
+    return await asyncio.to_thread(read_key_set, document)
 
 
-def read_key_set(document: object) -> Sequence[PublicKey]:
+def read_key_set(document: object, *, max_keys: int = MAX_KEYS) -> Sequence[PublicKey]:
     """A key set (RFC 7517 §5): the keys in it that can be used; the others are left out, as it asks.
 
     Raises: JoseError for what is no key set, for a private key, and for one without a usable key.
@@ -153,17 +146,18 @@ def read_key_set(document: object) -> Sequence[PublicKey]:
     listed = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(listed, list):
         raise JoseError("a key set is a JSON object with an array named keys")
-    if len(listed) > MAX_KEYS:
-        raise JoseError(f"a key set has {MAX_KEYS} keys at the most")
+    if len(listed) > max_keys:
+        raise JoseError(f"a key set has {max_keys} keys at the most")
     if any(isinstance(jwk, dict) and not PRIVATE_MEMBERS.isdisjoint(jwk) for jwk in listed):
         raise JoseError("a key set to be published holds no private key and no secret")
-    keys = [key for jwk in listed if (key := _find_key(jwk)) is not None]
+    keys = [key for jwk in listed if (key := find_key(jwk)) is not None]
     if not keys:
         raise JoseError("no key in the set can be used")
     return keys
 
 
-def _find_key(jwk: object) -> PublicKey | None:
+def find_key(jwk: object) -> PublicKey | None:
+    """One public key, or None for what can't be used; `load` comes first, or a thread."""
     try:
         return _read_key(jwk)
     except JoseError:
@@ -208,20 +202,35 @@ def _check_rsa(jwk: Mapping[str, Any]) -> None:
         raise JoseError("the RSA key's exponent is not one that can be used")
 
 
-async def verify_token(token: Token, keys: Sequence[PublicKey]) -> Token:
-    """The token, once its signature is known to be by one of `keys`.
+def may_have_signed(jwk: object, token: Token) -> bool:
+    """Whether a key says of itself that it may be the one: by type and algorithm (RFC 8725 §3.1), and by
+    name, where both have one (RFC 7515 §4.1.4).
+    """
+    if not isinstance(jwk, dict) or not _is_kind(jwk, *KEY_TYPES[token.algorithm]):
+        return False
+    named, kid = jwk.get("alg", token.algorithm), jwk.get("kid")
+    if not isinstance(named, str) or (isinstance(kid, str) and token.kid not in (kid, None)):
+        return False
+    return named == token.algorithm or {named, token.algorithm} == {"EdDSA", "Ed25519"}
 
-    A `kid` in the header chooses among them (RFC 7515 §4.1.4); a key without a name may be any. Raises:
+
+async def verify_token(token: Token, keys: Sequence[PublicKey]) -> Token:
+    """The token, once its signature is known to be by one of `keys`. Raises:
     UnknownKeyError, JoseError.
     """
-    joserfc = await load()
-    fitting = [key for key in keys if key.fits(token.algorithm)]
-    if token.kid is not None:
-        fitting = [key for key in fitting if key.kid in (token.kid, None)]
+    fitting = [key for key in keys if may_have_signed(key.jwk, token)][:MAX_TRIED]
     if not fitting:
         raise UnknownKeyError("none of the keys is the one that it names")
-    registry = _find_registry(token.algorithm)
-    for key in fitting[:MAX_TRIED]:
+    await load()
+    if any(len(key.jwk.get("n", "")) > HEAVY_MODULUS for key in fitting):
+        return await asyncio.to_thread(_check_signature, token, fitting)
+    return _check_signature(token, fitting)
+
+
+def _check_signature(token: Token, keys: Sequence[PublicKey]) -> Token:
+    """Raises: JoseError."""
+    joserfc, registry = _import(), _find_registry(token.algorithm)
+    for key in keys:
         try:
             joserfc.jws.deserialize_compact(token.compact, key.native, registry=registry)
         except (joserfc.errors.JoseError, ValueError, TypeError, KeyError):

@@ -9,7 +9,7 @@ from omnitornado.config import ClientSettings, Config, ConfigError, ResourceServ
 from omnitornado.net.web_address import parse_web_address
 from omnitornado.oauth.client import OAuthClient, build_keys, build_preset
 from omnitornado.oauth.introspection import ResourceServer
-from omnitornado.oauth.jose import JoseError, read_key_set
+from omnitornado.oauth.jose import MAX_INLINE_KEYS, JoseError, read_key_set
 from omnitornado.oauth.redirect_uri import parse_redirect_uri
 from omnitornado.oauth.secrets import digest
 
@@ -40,7 +40,7 @@ def _check_client(client: ClientSettings) -> None:
             raise ValueError(f"redirect_uris of {client.client_id}: {uri!r} {error}") from None
     try:
         if client.jwks is not None:
-            read_key_set(client.jwks)
+            read_key_set(client.jwks, max_keys=MAX_INLINE_KEYS)
         if client.jwks_uri is not None:
             parse_web_address(client.jwks_uri)
     except (JoseError, ValueError) as error:
