@@ -29,7 +29,7 @@ from omnitornado.mcp.jsonrpc import (
     RequestId,
     parse_body,
 )
-from omnitornado.mcp.limits import Limits, Quota, Share, TaskLimits
+from omnitornado.mcp.limits import Limits, Quota, TaskLimits
 from omnitornado.mcp.listening import LISTEN
 from omnitornado.mcp.needed_scopes import ScopeError, find_needed_scopes
 from omnitornado.mcp.outlet import Outlet
@@ -156,16 +156,20 @@ class Endpoint:
             What to answer; once the answer is a stream, nothing more: the last word stands on it. No
             exception leaves but CancelledError, when the handler cancels the task.
         """
-
-        async def answer() -> Reply:
+        try:
             accept = parse_accept(headers.get("accept"))
             self._check_open(accept)
             message = parse_body(body, nesting=self._limits.nesting)
             outlet = Outlet(stream, accept)
-            reply = outlet.finish(await self._answer(message, headers, principal, outlet))
-            return msgspec.structs.replace(reply, stream=True) if not accept.json and reply.body else reply
-
-        return await self._shield(answer())
+            request_id = message.id if isinstance(message, Request) else None
+            try:
+                reply = await self._answer(message, headers, principal, outlet)
+            except Exception as error:
+                reply = self._build_failure(error, request_id)
+            reply = outlet.finish(reply)
+            return reply if accept.json or not reply.body else msgspec.structs.replace(reply, stream=True)
+        except Exception as error:
+            return self._build_failure(error)
 
     async def open_stream(self, headers: Mapping[str, str], principal: Principal) -> Reader | Reply:
         """Answer a GET: a reader to drain until its `receive` gives None, and then to detach; or what to
@@ -215,26 +219,27 @@ class Endpoint:
         self._runner.close()
 
     async def _answer(
-        self,
-        message: Message | Batch,
-        headers: Mapping[str, str],
-        principal: Principal,
-        outlet: Outlet,
+        self, message: Message | Batch, headers: Mapping[str, str], principal: Principal, outlet: Outlet
     ) -> Reply:
-        request_id = message.id if isinstance(message, Request) else None
-        try:
-            era = classify(message, headers)
-            needed = self.required_scopes(message)
-            if not needed <= principal.scopes:
-                raise ScopeError(needed)
+        """Raises: JsonRpcError, 429 among them; ScopeError."""
+        era = classify(message, headers)
+        if isinstance(message, Request):
+            needed, count = find_needed_scopes(self._server, message), 1
+        else:
+            needed, count = self.required_scopes(message), _count_requests(message)
+        if not needed <= principal.scopes:
+            raise ScopeError(needed)
+        if self._loop is None:
+            # Once: this belongs to one loop, and to ask for it takes a system call.
             self._loop = asyncio.get_running_loop()
-            serve = self._stateless.answer_post if era is Era.STATELESS else self._handshake.answer_post
-            if isinstance(message, Request) and message.method == LISTEN and era is Era.STATELESS:
-                return await self._answer_with_stream(message, headers, principal, outlet)
-            with self._hold(message, principal):
-                return await serve(message, headers, principal, outlet)
-        except Exception as error:
-            return self._build_failure(error, request_id)
+        serve = self._stateless.answer_post if era is Era.STATELESS else self._handshake.answer_post
+        if era is Era.STATELESS and isinstance(message, Request) and message.method == LISTEN:
+            return await self._answer_with_stream(message, headers, principal, outlet)
+        self._calls.take(principal.username, count)
+        try:
+            return await serve(message, headers, principal, outlet)
+        finally:
+            self._calls.give_back(principal.username, count)
 
     async def _answer_with_stream(
         self, request: Request, headers: Mapping[str, str], principal: Principal, outlet: Outlet
@@ -245,17 +250,6 @@ class Endpoint:
             return await self._stateless.answer_post(request, headers, principal, outlet)
         finally:
             outlet.watch_end(partial(self._streams.give_back, principal.username))
-
-    def _hold(self, message: Message | Batch, principal: Principal) -> Share:
-        """What the message takes of the person's share while it is answered.
-
-        Raises:
-            JsonRpcError: 429.
-        """
-        if isinstance(message, Request):
-            return self._calls.hold(principal.username, 1)
-        requests = sum(isinstance(one, Request) for one in message) if isinstance(message, list) else 0
-        return self._calls.hold(principal.username, requests)
 
     def _check_open(self, accept: Accept | None = None) -> None:
         if self._closed:
@@ -291,3 +285,7 @@ class Endpoint:
         loop = self._loop
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._hub.tell, change)
+
+
+def _count_requests(message: Message | Batch) -> int:
+    return sum(isinstance(one, Request) for one in message) if isinstance(message, list) else 0

@@ -89,6 +89,7 @@ class Stateless:
     def __init__(self, services: Services, states: RequestStates) -> None:
         self._services = services
         self._states = states
+        self._read = partial(read_nested, services)
 
     async def answer_post(
         self,
@@ -115,7 +116,9 @@ class Stateless:
         method = METHODS.get(message.method)
         if method is None:
             raise JsonRpcError(code=METHOD_NOT_FOUND, message=f"Method not found: {message.method[:128]}")
-        state = await self._open_state(message, principal)
+        state = None
+        if "requestState" in message.params:
+            state = await self._open_state(message, principal)
         exchange = self._build_exchange(message, principal, envelope, headers, outlet, state)
         try:
             result = complete_result(message.method, await method(self._services, exchange))
@@ -136,15 +139,8 @@ class Stateless:
         """Raises: JsonRpcError: -32602, responses that are not what they should be."""
         build_asker: Callable[[Call], RoundAsker] | None = None
         if request.method in ROUNDS:  # no other method may ask (basic/patterns/mrtr)
-            build_asker = partial(
-                RoundAsker,
-                capabilities=envelope.client_capabilities,
-                version=envelope.version,
-                state=state,
-                start=partial(self._states.start, request, principal),
-                responses=find_responses(request),
-                can_start_task=self._can_start_task(request, envelope),
-            )
+            responses = find_responses(request)
+            build_asker = partial(self._build_asker, request, principal, envelope, state, responses)
         return Exchange(
             request=request,
             principal=principal,
@@ -156,8 +152,28 @@ class Stateless:
             build_asker=build_asker,
             capabilities=envelope.client_capabilities,
             is_continued=state is not None,
-            read=partial(read_nested, self._services),
+            read=self._read,
             host=outlet.host,
+        )
+
+    def _build_asker(
+        self,
+        request: Request,
+        principal: Principal,
+        envelope: Envelope,
+        state: CallState | None,
+        responses: Json,
+        call: Call,
+    ) -> RoundAsker:
+        """Only for a function that wants a context: most don't."""
+        return RoundAsker(
+            call,
+            envelope.client_capabilities,
+            version=envelope.version,
+            state=state,
+            start=partial(self._states.start, request, principal),
+            responses=responses,
+            can_start_task=self._can_start_task(request, envelope),
         )
 
     async def _open_state(self, request: Request, principal: Principal) -> CallState | None:

@@ -37,7 +37,8 @@ async def call_tool_or_start_task(services: Services, exchange: Exchange, call: 
         InputRequiredError: the client has to answer first.
     """
     tool = find_tool(services, exchange)
-    check_param_headers(tool.param_headers, exchange.get_object("arguments"), exchange.headers)
+    if tool.param_headers:
+        check_param_headers(tool.param_headers, exchange.get_object("arguments"), exchange.headers)
     if tool.task is None:
         return await run_tool(services, tool, exchange, call)
     if not takes_tasks(exchange.capabilities):

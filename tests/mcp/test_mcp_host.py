@@ -7,14 +7,16 @@ from typing import Any
 
 import anyio
 import pytest
-from mcp_samples import Wire, build_request, run, until
+from mcp_samples import FakeOutbound, Wire, build_headers, build_request, build_stateless, run, until
 
 from omnitornado.mcp import host as host_module
 from omnitornado.mcp.context import Context
 from omnitornado.mcp.countdown import Countdown
+from omnitornado.mcp.event_stream import Event, Reader
 from omnitornado.mcp.host import FunctionLeftError, Host
 from omnitornado.mcp.server import MCPServer
 
+LOGGED = {"io.modelcontextprotocol/logLevel": "info"}
 SOON = 0.01
 """Seconds: a limit that is meant to be reached."""
 
@@ -367,6 +369,46 @@ def test_a_function_that_ran_out_of_time_may_still_clean_up(is_hosted: bool) -> 
         assert seen == ["Task", "clean"]
 
     run(scenario, build_server(seen), logged=1)
+
+
+@pytest.mark.parametrize("is_hosted", [True, False])
+def test_a_function_that_ran_out_of_time_while_it_reports_is_told_once(is_hosted: bool) -> None:
+    """Our choice: what waits for the client's reading is in the same task, and the answer must come."""
+    server = MCPServer("s")
+    seen: list[str] = []
+
+    class Stuck(FakeOutbound):
+        """A client that opens its stream and reads nothing."""
+
+        def open(self, reader: Reader) -> None:
+            self.reader = reader
+
+    @server.tool(timeout=SOON)
+    async def report(context: Context) -> str:
+        try:
+            for number in range(10_000):
+                await context.log("info", f"{number} " + "x" * 10_000)
+        except asyncio.CancelledError:
+            seen.append("told")
+            await asyncio.sleep(0)
+            seen.append("cleaned up")
+            raise
+        return "never"
+
+    async def scenario(wire: Wire) -> None:
+        wire.is_hosted = is_hosted
+        outbound = Stuck()
+        message = build_stateless("tools/call", {"name": "report"}, **LOGGED)
+        await wire.post(message, build_headers(message), outbound=outbound)
+        await until(lambda: "cleaned up" in seen)
+        assert outbound.reader is not None
+        events: list[Event] = []
+        while (read := await outbound.reader.receive()) is not None:
+            events += read
+        assert b"did not finish" in (events[-1].data or b"")
+        assert seen == ["told", "cleaned up"]
+
+    run(scenario, server, logged=1)
 
 
 @pytest.mark.parametrize("is_hosted", [True, False])
