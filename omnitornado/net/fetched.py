@@ -78,8 +78,11 @@ class Fetch(Protocol):
         method: str = "GET",
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
+        asker: str = "",
     ) -> Fetched:
-        """`timeout` in seconds, for all of it. Raises: FetchError."""
+        """`timeout` in seconds, for all of it. `asker`: the client's address on whose behalf; "" for this
+        server's own. Raises: FetchError.
+        """
         ...
 
 

@@ -8,7 +8,7 @@ What may be asked, and how (a guard against server-side request forgery):
    matter (DNS rebinding). TLS still checks the certificate against the name.
 4. A redirect is an answer, not an instruction.
 5. Everything ends: at `max_bytes`, and `timeout` seconds after it began. A bounded number is under way at
-   once, and to one host.
+   once, to one host, and for one client's address.
 """
 
 import asyncio
@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 MAX_AT_ONCE: Final = 32
 MAX_PER_HOST: Final = 8
+MAX_PER_ASKER: Final = 3
+"""Fetches under way, and as many names being resolved, for one client's address."""
 MAX_HEADERS: Final = 16 * 1024
 SLACK: Final = 64 * 1024
 """Bytes read beyond the limit at the most, before it is noticed."""
@@ -64,6 +66,8 @@ class GuardedFetch:
         self._is_allowed = is_allowed
         self._tls = tls
         self._under_way: Counter[str] = Counter()
+        self._asked: Counter[str] = Counter()
+        self._names: Counter[str] = Counter()
 
     async def fetch(
         self,
@@ -74,10 +78,12 @@ class GuardedFetch:
         method: str = "GET",
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
+        asker: str = "",
     ) -> Fetched:
         """One request; a good answer and a bad one are both answers. Raises: FetchError.
 
-        `timeout` in seconds, from here to the end of the body.
+        `timeout` in seconds, from here to the end of the body. `asker`: the client's address on whose behalf;
+        "" for this server's own, which is not counted by asker.
         """
         try:
             address = parse_web_address(url)
@@ -87,10 +93,10 @@ class GuardedFetch:
             raise FetchError("it is this server itself", reason="fetch_own")
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
-        with self._count(address.host):
+        with self._count(address.host, asker):
             try:
                 async with asyncio.timeout_at(deadline):
-                    addresses = await self._find_addresses(address)
+                    addresses = await self._find_addresses(address, asker)
             except TimeoutError:
                 raise FetchError("its name was not resolved in time", reason="fetch_timeout") from None
             if self._tls is None:
@@ -101,22 +107,44 @@ class GuardedFetch:
             return _build_fetched(url, response, received)
 
     @contextmanager
-    def _count(self, host: str) -> Iterator[None]:
+    def _count(self, host: str, asker: str) -> Iterator[None]:
         """Raises: FetchError where too many are under way."""
-        if self._under_way.total() >= MAX_AT_ONCE or self._under_way[host] >= MAX_PER_HOST:
+        if (
+            self._under_way.total() >= MAX_AT_ONCE
+            or self._under_way[host] >= MAX_PER_HOST
+            or (asker and self._asked[asker] >= MAX_PER_ASKER)
+        ):
             raise FetchError("too much is being fetched already", reason="fetch_busy", is_own=True)
         self._under_way[host] += 1
+        self._asked[asker] += 1
         try:
             yield
         finally:
-            self._under_way[host] -= 1
-            if not self._under_way[host]:
-                del self._under_way[host]
+            _count_down(self._under_way, host)
+            _count_down(self._asked, asker)
 
-    async def _find_addresses(self, address: WebAddress) -> Sequence[SocketAddress]:
+    async def _resolve_name(self, address: WebAddress, asker: str) -> Sequence[SocketAddress]:
+        """Counted until the name is resolved, also where nobody waits for that any more: dead names take far
+        longer than a fetch may, and one asker must not have all that can be resolved at once. Raises:
+        OSError, FetchError.
+        """
+        if asker and self._names[asker] >= MAX_PER_ASKER:
+            raise FetchError("too many names are being resolved already", reason="fetch_busy", is_own=True)
+        self._names[asker] += 1
+
+        def end(done: "asyncio.Future[Sequence[SocketAddress]]") -> None:
+            _count_down(self._names, asker)
+            if not done.cancelled():
+                done.exception()  # whoever waited has it
+
+        resolving = asyncio.ensure_future(self._resolve(address.host, address.port))
+        resolving.add_done_callback(end)
+        return await asyncio.shield(resolving)
+
+    async def _find_addresses(self, address: WebAddress, asker: str) -> Sequence[SocketAddress]:
         """The host's addresses, every one of which may be asked. Raises: FetchError."""
         try:
-            addresses = await self._resolve(address.host, address.port)
+            addresses = await self._resolve_name(address, asker)
         except OSError as error:
             raise FetchError(
                 f"its name can't be resolved: {error.strerror or error}", reason="fetch_name"
@@ -153,6 +181,12 @@ class GuardedFetch:
             ssl_options=self._tls,
             user_agent=USER_AGENT,
         )
+
+
+def _count_down(counts: Counter[str], key: str) -> None:
+    counts[key] -= 1
+    if not counts[key]:
+        del counts[key]
 
 
 def _build_host(address: WebAddress) -> str:

@@ -13,8 +13,10 @@ SocketAddress = tuple[int, Any]
 """An address family and what `connect` takes for it."""
 Resolve = Callable[[str, int], Awaitable[Sequence[SocketAddress]]]
 
-MAX_NAMES: Final = 16
-"""Names that are being resolved at once."""
+MAX_NAMES: Final = 64
+"""Names that are being resolved at once: more than there are fetches, for a dead name is waited for longer
+than its fetch.
+"""
 
 
 class SystemResolver:

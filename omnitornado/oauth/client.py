@@ -11,6 +11,7 @@ from omnitornado.oauth.inline_keys import InlineKeys
 from omnitornado.oauth.key_sets import RemoteKeySets
 from omnitornado.oauth.redirect_uri import is_same_redirect
 from omnitornado.oauth.secrets import digest
+from omnitornado.oauth.throttle import find_network
 from omnitornado.store.records import Client
 from omnitornado.store.transitions import Store
 
@@ -130,7 +131,8 @@ class Clients:
         self.key_sets = key_sets
         self.inline_keys = InlineKeys()
         self._documents = documents
-        self._asker = ""
+        self.asker = ""
+        """The address on whose behalf other hosts are asked; a network, where it is IPv6."""
 
     @property
     def presets(self) -> Sequence[OAuthClient]:
@@ -143,7 +145,7 @@ class Clients:
     def asked_by(self, address: str) -> "Clients":
         """The same clients, for requests from one address: what is fetched for it is limited."""
         clients = copy.copy(self)
-        clients._asker = address
+        clients.asker = find_network(address)
         return clients
 
     async def find(self, client_id: str, *, now: float) -> OAuthClient | None:
@@ -152,7 +154,7 @@ class Clients:
         if preset is not None:
             return preset
         if self._documents is not None and client_id.startswith(DOCUMENT_PREFIX):
-            return await self._documents.find(client_id, asker=self._asker, now=now)
+            return await self._documents.find(client_id, asker=self.asker, now=now)
         record = await self.store.find_client(client_id, now=now)
         return None if record is None else _from_record(record)
 

@@ -105,7 +105,7 @@ async def _check_signature(token: Token, keys: ClientKeys | None, clients: Clien
         if keys.jwks_uri is None:
             await clients.inline_keys.verify(token, keys.jwks)
         elif clients.key_sets is not None:
-            await clients.key_sets.verify(token, keys.jwks_uri, now=now)
+            await clients.key_sets.verify(token, keys.jwks_uri, asker=clients.asker, now=now)
         else:
             raise JoseError("its keys can't be fetched here")
     except JoseError as error:

@@ -15,7 +15,6 @@ import msgspec
 from omnitornado.log import log_event
 from omnitornado.net.fetched import Fetch, Fetched, FetchError
 from omnitornado.net.kept import Kept, KeptAnswers
-from omnitornado.net.web_address import parse_web_address
 from omnitornado.oauth import jose
 from omnitornado.oauth.client import DocumentSource, OAuthClient, UnusableClientError
 from omnitornado.oauth.client_document import check_document_url, parse_document
@@ -105,9 +104,9 @@ class ClientDocuments:
     async def _fetch_document(self, url: str, now: float, asker: str) -> tuple[Fetched, dict[str, Any]]:
         """The answer, and the document in it; what has been withdrawn is forgotten. Raises: FetchError."""
         is_renewal = self._kept.find_last(url) is not None
-        self._limits.check(parse_web_address(url).host, asker, is_renewal=is_renewal, now=now)
+        self._limits.check(url, asker, is_renewal=is_renewal, now=now)
         try:
-            fetched = await self._fetch(url, max_bytes=MAX_BYTES)
+            fetched = await self._fetch(url, max_bytes=MAX_BYTES, asker=asker)
             return fetched, fetched.parse_object()
         except FetchError as error:
             if error.reason == "fetch_gone":

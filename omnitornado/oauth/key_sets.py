@@ -7,6 +7,7 @@ from typing import Final
 
 from omnitornado.net.fetched import Fetch, FetchError
 from omnitornado.net.kept import KeptAnswers
+from omnitornado.oauth.fetch_limits import BUSY_LIFETIME, FetchLimits
 from omnitornado.oauth.jose import JoseError, PublicKey, Token, UnknownKeyError, parse_key_set, verify_token
 
 MAX_BYTES: Final = 64 * 1024
@@ -24,17 +25,20 @@ class RemoteKeySets:
 
     def __init__(self, fetch: Fetch) -> None:
         self._fetch = fetch
+        self._limits = FetchLimits(reason="key_set_rate")
         self._kept: KeptAnswers[Sequence[PublicKey]] = KeptAnswers(self._load)
 
-    async def verify(self, token: Token, url: str, *, now: float) -> Token:
+    async def verify(self, token: Token, url: str, *, asker: str = "", now: float) -> Token:
         """The token, once its signature is known to be by a key of the set at `url`. A key that is not in the
-        kept set has it fetched anew, once in a while. Raises: JoseError, FetchError.
+        kept set has it fetched anew, once in a while. `asker`: the client's address on whose behalf. Raises:
+        JoseError, FetchError.
         """
         try:
-            kept = await self._kept.find(url, now=now)
-        except FetchError:
+            kept = await self._kept.find(url, asker=asker, now=now)
+        except FetchError as error:
             stale = self._kept.find_last(url)
-            if stale is None or now >= stale.fresh_until + STALE_LIFETIME:
+            lifetime = BUSY_LIFETIME if error.is_own else STALE_LIFETIME
+            if stale is None or now >= stale.fresh_until + lifetime:
                 raise
             kept = stale
         try:
@@ -43,13 +47,17 @@ class RemoteKeySets:
             if now < kept.fetched_at + REFETCH_INTERVAL:
                 raise
         try:
-            kept = await self._kept.fetch(url, now=now)
+            kept = await self._kept.fetch(url, asker=asker, now=now)
         except FetchError as error:
+            if error.is_own:
+                raise  # it may be there: that can't be told now
             raise UnknownKeyError("none of the keys is the one that it names") from error
         return await verify_token(token, kept.value)
 
     async def _load(self, url: str, now: float, asker: str) -> tuple[Sequence[PublicKey], float]:
-        fetched = await self._fetch(url, max_bytes=MAX_BYTES)
+        is_renewal = self._kept.find_last(url) is not None
+        self._limits.check(url, asker, is_renewal=is_renewal, now=now)
+        fetched = await self._fetch(url, max_bytes=MAX_BYTES, asker=asker)
         try:
             keys = await parse_key_set(fetched.parse_object())
         except JoseError as error:

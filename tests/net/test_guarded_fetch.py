@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from omnitornado.net.fetched import Fetched, FetchError
-from omnitornado.net.guarded_fetch import MAX_AT_ONCE, MAX_PER_HOST, GuardedFetch
+from omnitornado.net.guarded_fetch import MAX_AT_ONCE, MAX_PER_ASKER, MAX_PER_HOST, GuardedFetch
 from omnitornado.net.resolver import MAX_NAMES, SocketAddress, SystemResolver
 
 from .https_site import HttpsSite, build_answer, open_site
@@ -495,6 +495,61 @@ def test_a_name_server_that_never_answers_holds_up_only_so_many(monkeypatch: pyt
         assert await resolver.resolve("fast.example", 443) == [(socket.AF_INET, ("127.0.0.1", 443))]
 
     asyncio.run(scenario())
+
+
+def test_one_askers_dead_names_leave_the_others_theirs() -> None:
+    """Our choice: a name is counted until its resolver returns, long after its fetch has given up."""
+
+    async def scenario(site: HttpsSite) -> None:
+        site.publish("/", {})
+        released = asyncio.Event()
+
+        async def resolve(host: str, port: int) -> Sequence[SocketAddress]:
+            if host.startswith("dead"):
+                await released.wait()
+            return await site.resolve(host, port)
+
+        fetch = site.build_fetch(resolve=resolve).fetch
+        for number in range(MAX_PER_ASKER):
+            with refused("fetch_timeout"):
+                url = site.build_url("/", f"dead{number}.example")
+                await fetch(url, max_bytes=MAX, timeout=0.001, asker="198.51.100.7")
+        with refused("fetch_busy"):
+            await fetch(site.build_url("/"), max_bytes=MAX, asker="198.51.100.7")
+        for asker in ("192.0.2.1", ""):
+            assert (await fetch(site.build_url("/"), max_bytes=MAX, asker=asker)).status == 200
+        released.set()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert (await fetch(site.build_url("/"), max_bytes=MAX, asker="198.51.100.7")).status == 200
+
+    run(scenario)
+
+
+def test_one_asker_has_so_many_fetches_under_way() -> None:
+    """Our choice: one stranger's slow hosts do not take what everybody fetches by."""
+
+    async def scenario(site: HttpsSite) -> None:
+        site.pages["/slow"] = say_nothing
+        site.publish("/", {})
+        guarded = site.build_fetch()
+        tasks = [
+            asyncio.ensure_future(guarded.fetch(site.build_url("/slow"), max_bytes=MAX, asker="198.51.100.7"))
+            for _ in range(MAX_PER_ASKER)
+        ]
+        await until(lambda: len(site.asked) == MAX_PER_ASKER)
+        with refused("fetch_busy"):
+            await guarded.fetch(site.build_url("/"), max_bytes=MAX, asker="198.51.100.7")
+        assert (await guarded.fetch(site.build_url("/"), max_bytes=MAX, asker="192.0.2.1")).status == 200
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        url = site.build_url("/")
+        assert (await guarded.fetch(url, max_bytes=MAX, asker="198.51.100.7")).status == 200
+        assert not guarded._asked
+        assert not guarded._names
+
+    run(scenario)
 
 
 def test_a_fetch_that_is_cancelled_leaves_nothing_behind() -> None:

@@ -14,6 +14,7 @@ class FakeFetch:
         self.documents: dict[str, object] = {}
         self.headers: dict[str, str] = {}
         self.asked: list[str] = []
+        self.askers: list[str] = []
         self.limits: set[int] = set()
 
     async def __call__(
@@ -25,7 +26,9 @@ class FakeFetch:
         method: str = "GET",
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
+        asker: str = "",
     ) -> Fetched:
+        self.askers.append(asker)
         self.asked.append(url)
         self.limits.add(max_bytes)
         found = self.documents.get(url, FetchError("it can't be reached", reason="fetch_failed"))

@@ -98,6 +98,17 @@ def test_a_client_proves_itself_by_what_it_signed(client_id: str) -> None:
     bench(scenario)
 
 
+def test_its_keys_are_fetched_on_behalf_of_whoever_asks() -> None:
+    """Our choice: what one address, or one subscriber's IPv6 network, has fetched is bounded."""
+
+    async def scenario(bench: Bench) -> None:
+        asking = bench.clients.asked_by("2001:db8::5")
+        await bench.authenticate(sign(claim("remote"), kid="1"), clients=asking)
+        assert bench.fetch.askers == ["2001:db8::/64"]
+
+    bench(scenario)
+
+
 @pytest.mark.parametrize(
     ("typ", "audience"),
     [

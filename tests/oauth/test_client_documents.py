@@ -84,6 +84,7 @@ def test_a_document_is_fetched_once_and_kept_as_it_says() -> None:
             assert (client.client_name, client.is_verified) == ("An app", True)
             assert len(bench.fetch.asked) == asked
         assert bench.fetch.limits == {5 * 1024}
+        assert set(bench.fetch.askers) == {"192.0.2.1"}
 
     bench(scenario)
 

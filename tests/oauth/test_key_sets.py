@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from omnitornado.net.fetched import FetchError
+from omnitornado.oauth.fetch_limits import BUSY_LIFETIME, PER_ASKER, PER_HOST
 from omnitornado.oauth.jose import JoseError, Token, UnknownKeyError, parse_token
 from omnitornado.oauth.key_sets import RemoteKeySets
 
@@ -93,6 +94,47 @@ def test_the_last_good_set_serves_while_its_address_fails() -> None:
             await key_sets.verify(build_token(), URL, now=NOW + 300 + 86_400)
         with pytest.raises(UnknownKeyError):
             await key_sets.verify(build_token("two", "2"), URL, now=NOW + 400)
+
+    run(scenario)
+
+
+def test_one_asker_and_one_host_have_so_many_key_sets_a_minute() -> None:
+    """Our choice: addresses are made up in no time; a set that is known goes its own way."""
+
+    async def scenario(fetch: FakeFetch, key_sets: RemoteKeySets) -> None:
+        async def refuse(url: str, asker: str) -> str:
+            with pytest.raises(FetchError) as caught:
+                await key_sets.verify(build_token(), url, asker=asker, now=NOW + 300)
+            return caught.value.reason
+
+        await key_sets.verify(build_token(), URL, asker="192.0.2.1", now=NOW)
+        for number in range(PER_ASKER):
+            assert await refuse(f"https://h{number}.evil.example/", "198.51.100.7") == "fetch_failed"
+        asked = len(fetch.asked)
+        assert await refuse("https://more.evil.example/", "198.51.100.7") == "key_set_rate"
+        assert len(fetch.asked) == asked
+        for number in range(PER_HOST):
+            await refuse(f"https://client.example/{number}", f"203.0.113.{number}")
+        assert await refuse("https://client.example/more", "203.0.113.99") == "key_set_rate"
+        fetch.documents[URL] = publish(TWO, kid="2")
+        await key_sets.verify(build_token("two", "2"), URL, asker="198.51.100.7", now=NOW + 300)
+        assert fetch.askers[-1] == "198.51.100.7"
+
+    run(scenario)
+
+
+def test_a_set_serves_only_briefly_where_this_server_itself_did_not_ask() -> None:
+    """Our choice: who keeps it too busy to ask must not keep keys in force that were taken out."""
+
+    async def scenario(fetch: FakeFetch, key_sets: RemoteKeySets) -> None:
+        await key_sets.verify(build_token(), URL, now=NOW)
+        fetch.documents[URL] = FetchError("too much", reason="fetch_busy", is_own=True)
+        end = NOW + 300 + BUSY_LIFETIME
+        await key_sets.verify(build_token(), URL, now=end - 1)
+        with pytest.raises(FetchError, match="too much"):
+            await key_sets.verify(build_token("two", "2"), URL, now=end - 1)
+        with pytest.raises(FetchError, match="too much"):
+            await key_sets.verify(build_token(), URL, now=end)
 
     run(scenario)
 
