@@ -3,7 +3,7 @@
 Our choice. Its Starlette application is served whole, for its middleware carries each request to the tools.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,7 +16,7 @@ from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.lowlevel import Server
 
 from omnitornado.sdk.asgi import App
-from omnitornado.sdk.listing import ListedTool, check_scopes, read_tool
+from omnitornado.sdk.listing import ListedTool, check_scopes, list_tools, read_tool
 from omnitornado.sdk.objects import UnservableError
 from omnitornado.sdk.official import end_subscriptions
 
@@ -51,13 +51,16 @@ class FastMCPGuest:
         if self._lowlevel is not None:
             end_subscriptions(self._lowlevel)
 
-    async def list_tools(self, app: App, path: str) -> Sequence[ListedTool]:
+    async def list_tools(self, app: App, path: str, identity: Mapping[str, Any]) -> Sequence[ListedTool]:
         # Not by the protocol: to nobody it shows no tool that has checks, and no check.
         found: dict[str, ListedTool] = {}
         for tool in await Provider.list_tools(self._server):
             listed = read_tool(tool.to_mcp_tool().model_dump(mode="json", by_alias=True))
             scopes = listed.scopes | find_checked_scopes(tool)
             found.setdefault(tool.name, msgspec.structs.replace(listed, scopes=scopes))
+        # What middleware, say, shows to some people alone is seen by the protocol only.
+        for shown in await list_tools(app, path, identity) if identity else ():
+            found.setdefault(shown.name, shown)
         return list(found.values())
 
 

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Sequence
 
 from omnitornado.sdk.asgi import App, Message, Receive, Send
+from omnitornado.sdk.identity import Caller, build_identity
 from omnitornado.sdk.listing import ListedTool
 from omnitornado.sdk.objects import Guest
 
@@ -57,9 +58,10 @@ class Hosting:
             task.cancel()
             await asyncio.wait({task}, timeout=STOP_TIMEOUT)
 
-    async def list_tools(self) -> Sequence[ListedTool]:
-        """Raises: ListingError, and what the object does."""
-        return await self.guest.list_tools(self.app, self._path)
+    async def list_tools(self, caller: Caller | None = None) -> Sequence[ListedTool]:
+        """What it shows to a caller, or to nobody. Raises: ListingError, and what the object does."""
+        identity = {} if caller is None else build_identity(caller)
+        return await self.guest.list_tools(self.app, self._path, identity)
 
     async def app(self, scope: Message, receive: Receive, send: Send) -> None:
         """Raises: RuntimeError once the object has ended."""

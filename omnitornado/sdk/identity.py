@@ -53,6 +53,11 @@ def name_token(token: str) -> str:
     return WITHHELD + encode(hashlib.sha256(b"omnitornado token name\0" + token.encode()).digest()[:18])
 
 
+def build_identity(caller: Caller) -> dict[str, Any]:
+    """What stands in a connection scope."""
+    return {"user": build_user(caller), "auth": build_credentials(caller)}
+
+
 def build_user(caller: Caller) -> Any:
     """The `AuthenticatedUser` of the SDK: `scope["user"]`."""
     from mcp.server.auth.provider import AccessToken

@@ -6,6 +6,7 @@ choice.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -76,15 +77,16 @@ class _Answer:
         return result
 
 
-async def list_tools(app: App, path: str) -> list[ListedTool]:
-    """Every page of `tools/list`, asked for by nobody; nothing from an object that has no tools.
+async def list_tools(app: App, path: str, identity: Mapping[str, Any]) -> list[ListedTool]:
+    """Every page of `tools/list`, asked for by who stands in `identity`, nobody where it is empty; nothing
+    from an object that has no tools.
 
     Raises: ListingError, ScopeError, and what the application raises.
     """
     found: list[ListedTool] = []
     cursor: str | None = None
     for _ in range(MAX_PAGES):
-        result = await _fetch_page(app, path, cursor)
+        result = await _fetch_page(app, path, identity, cursor)
         found += [read_tool(tool) for tool in result.get("tools", [])]
         cursor = result.get("nextCursor")
         if not isinstance(cursor, str):
@@ -92,7 +94,7 @@ async def list_tools(app: App, path: str) -> list[ListedTool]:
     raise ListingError(f"more than {MAX_PAGES} pages")
 
 
-async def _fetch_page(app: App, path: str, cursor: str | None) -> dict[str, Any]:
+async def _fetch_page(app: App, path: str, identity: Mapping[str, Any], cursor: str | None) -> dict[str, Any]:
     meta = {
         "io.modelcontextprotocol/protocolVersion": VERSION,
         "io.modelcontextprotocol/clientCapabilities": {},
@@ -110,7 +112,7 @@ async def _fetch_page(app: App, path: str, cursor: str | None) -> dict[str, Any]
     request = Request("POST", path, "", list(headers.items()), "http", ("localhost", 80), "127.0.0.1")
     answer = _Answer()
     exchange = Exchange(body, answer)
-    await app(build_scope(request), exchange.receive, exchange.send)
+    await app(build_scope(request, **identity), exchange.receive, exchange.send)
     return answer.read_result()
 
 

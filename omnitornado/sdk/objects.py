@@ -3,7 +3,7 @@
 Our choice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Protocol
 
@@ -35,8 +35,9 @@ class Guest(Protocol):
     def end_streams(self) -> None:
         """Let subscriptions end well: each is told that it is over."""
 
-    async def list_tools(self, app: App, path: str) -> Sequence[ListedTool]:
-        """The tools it has, with the scopes that they need. Raises: ListingError, ScopeError, and what the
+    async def list_tools(self, app: App, path: str, identity: Mapping[str, Any]) -> Sequence[ListedTool]:
+        """The tools it has, with the scopes that they need; `identity`: who asks, as a connection scope has
+        it, empty for nobody. Raises: ListingError, ScopeError, and what the
         object raises.
         """
 

@@ -4,7 +4,7 @@ Our choice. The SDK's session manager is an ASGI application by itself: the rout
 Host check that its Starlette application puts around it are this server's work here.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -54,8 +54,8 @@ class OfficialGuest:
         if self._manager is not None:
             end_subscriptions(self._manager.app)
 
-    async def list_tools(self, app: App, path: str) -> Sequence[ListedTool]:
-        return await list_tools(app, path)
+    async def list_tools(self, app: App, path: str, identity: Mapping[str, Any]) -> Sequence[ListedTool]:
+        return await list_tools(app, path, identity)
 
 
 def end_subscriptions(server: Server[Any]) -> None:

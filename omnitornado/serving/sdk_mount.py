@@ -8,14 +8,18 @@ from omnitornado.app import build_mcp_route
 from omnitornado.config import Config, build_key_error
 from omnitornado.log import log_event
 from omnitornado.mcp.endpoint import EndpointStore
-from omnitornado.mcp.jsonrpc import Batch, Message, Request
+from omnitornado.mcp.jsonrpc import INTERNAL_ERROR, Batch, JsonRpcError, Message, Request
 from omnitornado.mcp.limits import Quota
 from omnitornado.oauth.resource import ProtectedResource
 from omnitornado.sdk.catalog import Catalog
 from omnitornado.sdk.hosting import Hosting
+from omnitornado.sdk.identity import Caller
+from omnitornado.sdk.listing import ListingError
 from omnitornado.sdk.objects import Guest
 from omnitornado.web.asgi import AsgiHandler, AsgiService
 from omnitornado.web.services import ScopeTool, Services
+
+NOT_LISTED = "The server does not say at the moment what this tool needs; try again shortly"
 
 
 class SdkMount:
@@ -60,14 +64,17 @@ class SdkMount:
         if routes:
             log_event("mcp.routes", reason="routes_not_served", paths=routes)
 
-    async def find_needed_scopes(self, message: Message | Batch) -> frozenset[str]:
-        """What the tools need that a message calls."""
-        needed: frozenset[str] = frozenset()
+    async def find_needed_scopes(self, message: Message | Batch, caller: Caller) -> frozenset[str]:
+        """What the tools need that a message calls. Raises: JsonRpcError 503, where it doesn't say."""
+        names: set[str] = set()
         for one in message if isinstance(message, list) else (message,):
             name = one.params.get("name") if isinstance(one, Request) and one.method == "tools/call" else None
             if isinstance(name, str):
-                needed |= await self._catalog.find_scopes(name)
-        return needed
+                names.add(name)
+        try:
+            return await self._catalog.find_scopes(names, caller)
+        except ListingError:
+            raise JsonRpcError(code=INTERNAL_ERROR, message=NOT_LISTED, status=503) from None
 
     def build_spec(self, resource: ProtectedResource, services: Services) -> URLSpec:
         settings = self._settings

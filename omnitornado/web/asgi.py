@@ -34,7 +34,7 @@ from omnitornado.oauth.errors import printable
 from omnitornado.sdk.asgi import Exchange, Head, Nobody, build_scope
 from omnitornado.sdk.asgi import Request as AsgiRequest
 from omnitornado.sdk.hosting import Hosting
-from omnitornado.sdk.identity import Caller, build_credentials, build_user, name_token
+from omnitornado.sdk.identity import Caller, build_identity, name_token
 from omnitornado.store.transitions import StoreUnavailable
 from omnitornado.web.event_stream import SLICE, build_event
 from omnitornado.web.protected import ProtectedHandler, Protection
@@ -57,8 +57,8 @@ class AsgiService(Protection):
     calls: Quota
     streams: Quota
     nesting: int
-    find_needed_scopes: Callable[[Message | Batch], Awaitable[frozenset[str]]]
-    """What a message needs beyond the endpoint's own scope."""
+    find_needed_scopes: Callable[[Message | Batch, Caller], Awaitable[frozenset[str]]]
+    """What a message needs beyond the endpoint's own scope. Raises: JsonRpcError 503."""
     under_way: set["AsgiHandler"] = field(default_factory=set)
     """Requests whose application has not returned, their clients there or gone."""
 
@@ -111,7 +111,7 @@ class AsgiHandler(ProtectedHandler):
         try:
             self._check_running()
             message = parse_body(self.body, nesting=self.sdk.nesting)
-            needed = await self.sdk.find_needed_scopes(message)
+            needed = await self.sdk.find_needed_scopes(message, self._build_caller(self.bearer))
             if not needed <= set(self.bearer.scope):
                 raise ScopeError(needed)
             await self._serve_post(message)
@@ -180,7 +180,7 @@ class AsgiHandler(ProtectedHandler):
 
     def _build_scope(self) -> dict[str, Any]:
         caller = self._build_caller(self.bearer)
-        return build_scope(self._build_request(), user=build_user(caller), auth=build_credentials(caller))
+        return build_scope(self._build_request(), **build_identity(caller))
 
     def _build_request(self) -> AsgiRequest:
         identity = self.services.identity()

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -48,7 +48,7 @@ class PlainGuest:
     def end_streams(self) -> None:
         """Nothing."""
 
-    async def list_tools(self, app: App, path: str) -> Sequence[ListedTool]:
+    async def list_tools(self, app: App, path: str, identity: Mapping[str, Any]) -> Sequence[ListedTool]:
         return []
 
 

@@ -34,7 +34,7 @@ class Lister:
 
 
 def run(lister: Lister) -> list[ListedTool]:
-    return asyncio.run(list_tools(lister, "/mcp"))
+    return asyncio.run(list_tools(lister, "/mcp", {}))
 
 
 def build(*tools: dict[str, Any], **result: Any) -> dict[str, Any]:
@@ -49,6 +49,13 @@ def test_every_page_is_read_and_nobody_asks() -> None:
     assert all("user" not in scope and "auth" not in scope for scope in lister.scopes)
     headers = dict(lister.scopes[0]["headers"])
     assert (headers[b"mcp-method"], headers[b"mcp-protocol-version"]) == (b"tools/list", b"2026-07-28")
+
+
+def test_somebody_may_ask_on_every_page() -> None:
+    """Our choice: an object may show a tool to some people alone."""
+    lister = Lister(build({"name": "a"}, nextCursor="c"), build({"name": "b"}))
+    asyncio.run(list_tools(lister, "/mcp", {"user": "ada", "auth": "credentials"}))
+    assert [(scope["user"], scope["auth"]) for scope in lister.scopes] == [("ada", "credentials")] * 2
 
 
 def test_an_event_stream_is_an_answer_too() -> None:

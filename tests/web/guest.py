@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -23,6 +23,9 @@ class ScriptedGuest:
         self.bodies: list[bytes] = []
         self.outcomes: list[str] = []
         self.tools = [ListedTool("add", "Sum", "Add two numbers"), build_scoped("reset", "admin")]
+        self.hidden: list[ListedTool] = []
+        """What it shows to ada alone."""
+        self.listing_error: Exception | None = None
         self.listings = 0
         self.failure: Exception | None = None
         self.entered, self.left, self.gate = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -44,9 +47,12 @@ class ScriptedGuest:
     def end_streams(self) -> None:
         self.outcomes.append("streams ended")
 
-    async def list_tools(self, app: App, path: str) -> Sequence[ListedTool]:
+    async def list_tools(self, app: App, path: str, identity: Mapping[str, Any]) -> Sequence[ListedTool]:
         self.listings += 1
-        return self.tools
+        if self.listing_error is not None:
+            raise self.listing_error
+        is_ada = bool(identity) and identity["user"].username == "ada"
+        return [*self.tools, *(self.hidden if is_ada else ())]
 
     async def app(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         self.scopes.append(scope)

@@ -210,6 +210,43 @@ async def test_a_tool_that_came_later_is_behind_its_scopes_too(start: Start, gue
 
 
 @pytest.mark.gen_test
+async def test_a_tool_that_is_shown_to_its_caller_alone_needs_its_scope_too(
+    start: Start, guest: ScriptedGuest
+) -> None:
+    """Required by MCP 2026-07-28 basic/authorization (Runtime Insufficient Scope Errors)."""
+    site = await start()
+    guest.hidden = [build_scoped("purge", "admin")]
+    token = await obtain_token(site)
+    response = await site.call(token, build("tools/call", name="purge"))
+    assert response.code == 403
+    assert 'scope="admin mcp"' in response.headers["WWW-Authenticate"]
+    assert guest.scopes == []
+    both = await obtain_token(site, scope="mcp admin")
+    assert (await site.call(both, build("tools/call", name="purge"))).code == 200
+
+
+@pytest.mark.gen_test
+async def test_a_call_whose_scopes_can_not_be_found_out_does_not_get_to_the_application(
+    start: Start, guest: ScriptedGuest, quiet_log: QuietLog
+) -> None:
+    """Our choice: an object that can't say what a tool needs has not said that it needs nothing."""
+    site = await start()
+    guest.hidden = [build_scoped("purge", "admin")]
+    token = await obtain_token(site)
+    guest.listing_error = RuntimeError("busy")
+    quiet_log.expect("tools not listed")
+    for message in (build("tools/call", name="purge"), [build("tools/call", name="purge")]):
+        response = await site.call(token, message)
+        assert response.code == 503
+        assert "WWW-Authenticate" not in response.headers
+        assert b"busy" not in response.body
+    assert guest.scopes == []
+    assert (await site.call(token, build("tools/call", name="add"))).code == 200
+    guest.listing_error = None
+    assert (await site.call(token, build("tools/call", name="purge"))).code == 403
+
+
+@pytest.mark.gen_test
 async def test_the_consent_page_shows_the_tools_behind_each_scope(start: Start, guest: ScriptedGuest) -> None:
     """Required by MCP 2026-07-28 (Security Considerations, consent)."""
     site = await start()
