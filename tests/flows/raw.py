@@ -84,6 +84,7 @@ class RawClient:
             "code_challenge": challenge.decode(),
             "code_challenge_method": "S256",
             "resource": f"{self.issuer}/mcp",
+            "nonce": secrets.token_urlsafe(8),  # no two requests are the same, as with real clients
         }
         return f"{self.issuer}/authorize?{urlencode(query | parameters)}"
 

@@ -86,6 +86,7 @@ def test_sign_in_and_approval_lead_to_the_clients_callback(
     assert "Notes app" in chromium.text
     chromium.sign_in("ada", PASSWORD)
     chromium.wait_until(lambda: chromium.has(APPROVE))
+    chromium.find(".scopes summary").click()
     for words in ("Notes app", "ada", "127.0.0.1", "journey", "Add two whole numbers.", "mcp"):
         assert words in chromium.text
     assert "Any program on this computer could have asked for this." in chromium.text

@@ -85,6 +85,7 @@ def test_a_device_is_let_in_with_the_keyboard_alone(chromium: Chromium, device: 
     chromium.wait_until(lambda: chromium.has("#user_code"))
     type_keys(chromium, device.codes["user_code"].replace("-", "").lower(), Keys.ENTER)
     chromium.wait_until(lambda: chromium.has(APPROVE))
+    chromium.find(".scopes summary").click()
     for words in (device.codes["user_code"], "Living room TV", "just now", "ada", "Add two whole numbers."):
         assert words in chromium.text
     for _ in range(30):
