@@ -120,13 +120,16 @@ class AuditLog:
         *,
         max_size: int = 50 * 1024 * 1024,
         keep: int = 5,
+        tool_calls: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`max_size` in bytes: beyond it the file becomes `path.1`, and the oldest of `keep` is forgotten.
-        Raises: OSError for a file that can't be written.
+        `tool_calls`: whether those who serve tools are to write each call here. Raises: OSError for a file
+        that can't be written.
         """
         self._file = AuditFile(path, max_size=max_size, keep=keep)
         self._file.open()
+        self.tool_calls = tool_calls
         self._clock = clock
         self._lines: queue.Queue[bytes | None] = queue.Queue(MAX_WAITING)
         self._dropped = 0

@@ -35,6 +35,7 @@ from omnitornado.mcp.threads import PoolBusyError, ToolThreads
 from omnitornado.mcp.tool_error import ToolError
 from omnitornado.mcp.tools import Outcome, Tool
 from omnitornado.mcp.versions import STATELESS_VERSIONS
+from omnitornado.mcp.witness import WITNESS
 
 log = logging.getLogger("omnitornado.mcp")
 
@@ -97,17 +98,28 @@ class ToolRunner:
             CallSuspendedError: the client has to answer first.
         """
         self._running.add(call)
+        witness = WITNESS.get()
+        reason: str | None = None
         try:
             values = tool.arguments.parse(arguments)
             if tool.arguments.context_names:
                 values |= dict.fromkeys(tool.arguments.context_names, build_context(call))
-            return tool.build_outcome(await self._execute(tool, values, principal, call))
-        except (JsonRpcError, CallCancelledError, CallSuspendedError):
+            outcome = tool.build_outcome(await self._execute(tool, values, principal, call))
+            reason = "tool_error" if outcome.is_error else None
+            return outcome
+        except CallSuspendedError:
+            witness = None  # It goes on, and ends another time.
+            raise
+        except (JsonRpcError, CallCancelledError) as error:
+            reason = _find_reason(error)
             raise
         except (Exception, SystemExit) as error:
+            reason = _find_reason(error)
             _check_capability(error, version)
             return self._build_failure(tool, error)
         finally:
+            if witness is not None:
+                witness.tell(principal, tool.name, reason)
             call.end()
             self._running.discard(call)
 
@@ -267,6 +279,17 @@ class ToolRunner:
 def build_error_outcome(message: str) -> Outcome:
     """A result with `isError` that says what went wrong."""
     return Outcome([build_text(message)], is_error=True)
+
+
+def _find_reason(error: BaseException) -> str:
+    """Why a call failed, as a code for the log."""
+    if isinstance(error, CallCancelledError):
+        return "call_cancelled"
+    if isinstance(error, JsonRpcError):
+        return "call_refused"
+    if isinstance(error, CallTimedOutError):
+        return "tool_timeout"
+    return "tool_arguments" if isinstance(error, ArgumentError) else "tool_error"
 
 
 def _check_capability(error: BaseException, version: str) -> None:

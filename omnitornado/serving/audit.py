@@ -12,7 +12,9 @@ def open_audit(config: Config, clock: Callable[[], float]) -> AuditLog | None:
     if audit.path is None:
         return None
     try:
-        log = AuditLog(audit.path, max_size=audit.max_size, keep=audit.keep, clock=clock)
+        log = AuditLog(
+            audit.path, max_size=audit.max_size, keep=audit.keep, tool_calls=audit.tool_calls, clock=clock
+        )
     except OSError as error:
         raise build_key_error(
             config, "audit", "path", f"{audit.path} can't be written: {error.strerror}"

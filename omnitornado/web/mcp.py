@@ -18,6 +18,8 @@ from omnitornado.mcp.endpoint import Endpoint
 from omnitornado.mcp.event_stream import Reader
 from omnitornado.mcp.exchange import Reply
 from omnitornado.mcp.host import Host
+from omnitornado.mcp.witness import WITNESS
+from omnitornado.web.call_record import CallRecord
 from omnitornado.web.event_stream import KEEP_ALIVE
 from omnitornado.web.protected import ProtectedHandler, Protection
 from omnitornado.web.services import Services
@@ -165,6 +167,9 @@ class McpHandler(ProtectedHandler):
     # Methods
 
     async def post(self) -> None:
+        audit = self.services.audit
+        if audit is not None and audit.tool_calls:
+            WITNESS.set(CallRecord(audit, self.address, self.request_id))
         stream = PostStream(self)
         self._on_close = stream.leave
         await stream.run(self._answer(stream))

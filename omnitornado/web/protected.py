@@ -156,7 +156,13 @@ class ProtectedHandler(EventStreamHandler):
                 scope=sorted(reply.required_scopes | set(self.resource.scope)),
             )
             self.set_header("WWW-Authenticate", self.build_challenge(error))
-            self.log("mcp.refused", error=error.code, reason=error.reason)
+            self.log(
+                "mcp.refused",
+                error=error.code,
+                reason=error.reason,
+                client=self.bearer.client_id,
+                user=self.bearer.username,
+            )
 
     def end(self) -> None:
         """Finish the answer as it is."""

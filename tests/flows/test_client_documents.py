@@ -96,4 +96,4 @@ def test_a_server_that_was_told_nothing_asks_nobody_inside(
             assert site.accepted == 0
 
     asyncio.run(journey())
-    assert server.count_log("reason=fetch_address") > 0
+    server.wait_for_log("reason=fetch_address")

@@ -9,7 +9,7 @@ import pytest
 
 from omnitornado.config import ConfigError
 
-from .conftest import StartSite
+from .conftest import QuietLog, StartSite
 from .site import SECRET, Site
 
 
@@ -152,3 +152,52 @@ async def test_a_file_that_cannot_be_written_is_a_configuration_error(
     path.mkdir()
     with pytest.raises(ConfigError, match="audit"):
         await start_site(settings={"audit": {"path": str(path)}})
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("era", ["stateless", "handshake"])
+async def test_a_tool_call_is_there_by_name_without_what_it_was_called_with(
+    start_site: StartSite, tmp_path: Path, quiet_log: QuietLog, era: str
+) -> None:
+    """Our choice."""
+    quiet_log.expect("tool fail failed")
+    site, path = await start(start_site, tmp_path)
+    token = (await site.obtain_tokens())["access_token"]
+    session = await site.open_session(token) if era == "handshake" else ""
+
+    async def call(name: str, arguments: dict[str, Any]) -> None:
+        params = {"name": name, "arguments": arguments}
+        if era == "stateless":
+            await site.call_stateless(token, "tools/call", params)
+        else:
+            message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+            await site.call(token, message, Mcp_Session_Id=session, MCP_Protocol_Version="2025-11-25")
+
+    await call("add", {"a": 770077, "b": 2})
+    await call("fail", {})
+    await call("add", {"a": "770077"})
+    await call("reset", {})
+    lines = stop(site, path)
+
+    calls = [(c["event"], c["tool"], c["outcome"], c.get("reason")) for c in lines if "tool" in c]
+    assert calls == [
+        ("tool.called", "add", "done", None),
+        ("tool.failed", "fail", "failed", "tool_error"),
+        ("tool.failed", "add", "failed", "tool_arguments"),
+    ]
+    (first, *_) = pick(lines, "tool.called")
+    assert (first["user"], first["client"], first["address"]) == ("ada", "preset", "127.0.0.1")
+    assert first["grant"] == pick(lines, "token.issued")[0]["grant"]
+    (refused,) = pick(lines, "mcp.refused")
+    assert (refused["reason"], refused["user"]) == ("scope_insufficient", "ada")
+    assert "770077" not in path.read_text()
+
+
+@pytest.mark.gen_test
+async def test_tool_calls_can_be_left_out(start_site: StartSite, tmp_path: Path) -> None:
+    """Our choice."""
+    path = tmp_path / "audit.jsonl"
+    site = await start_site(settings={"audit": {"path": str(path), "tool_calls": False}})
+    token = (await site.obtain_tokens())["access_token"]
+    await site.call_stateless(token, "tools/call", {"name": "add", "arguments": {"a": 1, "b": 2}})
+    assert not pick(stop(site, path), "tool.called")
