@@ -20,6 +20,7 @@ import msgspec
 from tornado.web import Application
 
 from omnitornado.app import ROUTES, AuthorizationServer, NotFoundHandler, build_url_specs
+from omnitornado.audit import AuditLog
 from omnitornado.config import Config, ConfigError, Overrides, build_config, load_config
 from omnitornado.log import configure_logging, log_event
 from omnitornado.mcp.server import MCPServer
@@ -128,6 +129,7 @@ class Server:
         self.config = config
         self._app = app
         self._mounts: list[Mount] = []
+        self._audit: AuditLog | None = None
         self._validate_user = validate_user or find_validate_user(config)
         check_accounts(config)
         self._fetch = fetch or build_fetch(config)
@@ -198,6 +200,7 @@ class Server:
         except BaseException:
             close_sockets(sockets)
             await store.close()
+            await self._close_audit()
             raise
         self.authorization_server = self._build_authorization_server(store)
         self._http = await open_server(
@@ -229,10 +232,13 @@ class Server:
         await in_flight.wait_empty(1.0)
         await self._http.close_all_connections()
         await self.authorization_server.close()
+        await self._close_audit()
+        log_event("server.stopped")
+
+    async def _close_audit(self) -> None:
         if self._audit is not None:
             self._audit.record("server.stopped")
             await asyncio.to_thread(self._audit.close)
-        log_event("server.stopped")
 
     # Parts
 

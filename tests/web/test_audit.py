@@ -2,6 +2,7 @@
 
 import base64
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -201,3 +202,13 @@ async def test_tool_calls_can_be_left_out(start_site: StartSite, tmp_path: Path)
     token = (await site.obtain_tokens())["access_token"]
     await site.call_stateless(token, "tools/call", {"name": "add", "arguments": {"a": 1, "b": 2}})
     assert not pick(stop(site, path), "tool.called")
+
+
+@pytest.mark.gen_test
+async def test_a_start_that_fails_leaves_no_open_file_behind(start_site: StartSite, tmp_path: Path) -> None:
+    """Our choice: a program may try again."""
+    path = tmp_path / "audit.jsonl"
+    site = await start_site()
+    with pytest.raises(ConfigError, match="port"):
+        await start_site(port=site.port, settings={"audit": {"path": str(path)}})
+    assert [thread for thread in threading.enumerate() if thread.name == "audit"] == []
