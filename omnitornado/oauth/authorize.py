@@ -15,7 +15,7 @@ from omnitornado.oauth.form import Parameters
 from omnitornado.oauth.pkce import check_challenge
 from omnitornado.oauth.redirect_uri import RedirectUri, build_redirect, is_same_redirect, parse_redirect_uri
 from omnitornado.oauth.resource import ProtectedResource, check_resources
-from omnitornado.oauth.scope import ScopePolicy, check_requested_scope, restrict
+from omnitornado.oauth.scope import ScopePolicy, check_client_scope
 from omnitornado.store.transitions import Store
 
 
@@ -94,7 +94,13 @@ def check_parameters(
         code_challenge=check_challenge(
             parameters.get("code_challenge"), parameters.get("code_challenge_method"), redirect=redirect
         ),
-        scope=check_scope(parameters, client, rules, resources, redirect),
+        scope=check_client_scope(
+            parameters.get("scope"),
+            client.scope,
+            rules.scopes,
+            [resource for resource in rules.resources if resource.path in resources],
+            redirect=redirect,
+        ),
         resources=resources,
         prompt=check_prompt(parameters, redirect),
     )
@@ -214,27 +220,6 @@ def check_grant_type(client: OAuthClient, redirect: ValidatedRedirect) -> None:
             reason="grant_type_not_registered",
             redirect=redirect,
         )
-
-
-def check_scope(
-    parameters: Parameters,
-    client: OAuthClient,
-    rules: AuthorizationRules,
-    paths: Sequence[str],
-    redirect: ValidatedRedirect,
-) -> tuple[str, ...]:
-    """The scopes asked for, within what a preset client may ask for. Raises: OAuthError invalid_scope."""
-    resources = [resource for resource in rules.resources if resource.path in paths]
-    asked = check_requested_scope(parameters.get("scope"), rules.scopes, resources, redirect=redirect)
-    scope = restrict(asked, client.scope)
-    if asked and not scope:
-        raise OAuthError(
-            code="invalid_scope",
-            description="this client may not ask for any of these scopes",
-            reason="scope_not_client",
-            redirect=redirect,
-        )
-    return scope
 
 
 def check_prompt(parameters: Parameters, redirect: ValidatedRedirect) -> frozenset[str]:

@@ -14,13 +14,13 @@ from typing import Any, Final
 import msgspec
 
 from omnitornado.base64url import decode, encode
-from omnitornado.oauth.client import DEVICE_CODE, Clients, OAuthClient
+from omnitornado.oauth.client import DEVICE_CODE, Clients
 from omnitornado.oauth.client_auth import authenticate_client
 from omnitornado.oauth.errors import OAuthError
 from omnitornado.oauth.form import Parameters
 from omnitornado.oauth.people import Person
 from omnitornado.oauth.resource import ProtectedResource, check_resources
-from omnitornado.oauth.scope import ScopePolicy, check_requested_scope, restrict
+from omnitornado.oauth.scope import ScopePolicy, check_client_scope, restrict
 from omnitornado.oauth.secrets import DEVICE_PREFIX, SECRET_BYTES, TokenBytes, digest
 from omnitornado.store.limits import DECIDED_DEVICE_KEPT
 from omnitornado.store.records import DeviceCode
@@ -89,7 +89,13 @@ async def request_device_code(
         client_id=client.client_id,
         client_name=client.client_name,
         device_hash=b"",
-        scope=check_scope(parameters, client, rules, resources),
+        scope=check_client_scope(
+            parameters.get("scope"),
+            client.scope,
+            rules.scopes,
+            [resource for resource in rules.resources if resource.path in resources],
+            redirect=None,
+        ),
         resources=resources,
         issued_at=now,
         code_expires_at=now + rules.code_lifetime,
@@ -118,22 +124,6 @@ async def _open(device: DeviceCode, rules: DeviceRules, *, now: float) -> Device
         reason="device_codes_full",
         retry_after=60,
     )
-
-
-def check_scope(
-    parameters: Parameters, client: OAuthClient, rules: DeviceRules, paths: Sequence[str]
-) -> tuple[str, ...]:
-    """The scopes asked for, as at the authorization endpoint. Raises: OAuthError invalid_scope."""
-    resources = [resource for resource in rules.resources if resource.path in paths]
-    asked = check_requested_scope(parameters.get("scope"), rules.scopes, resources, redirect=None)
-    scope = restrict(asked, client.scope)
-    if asked and not scope:
-        raise OAuthError(
-            code="invalid_scope",
-            description="this client may not ask for any of these scopes",
-            reason="scope_not_client",
-        )
-    return scope
 
 
 def build_user_code(*, token_bytes: TokenBytes = secrets.token_bytes) -> str:

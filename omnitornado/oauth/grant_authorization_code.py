@@ -11,16 +11,12 @@ from omnitornado.oauth.issuance import (
     Approval,
     TokenResponse,
     TokenRules,
-    build_grant,
-    build_token_body,
-    check_granted_scope,
-    check_person,
-    check_subset,
+    build_first_tokens,
     invalid_grant,
 )
 from omnitornado.oauth.pkce import check_verifier
-from omnitornado.oauth.secrets import ACCESS_PREFIX, build_secret, digest
-from omnitornado.store.records import AccessToken, AuthorizationCode
+from omnitornado.oauth.secrets import digest
+from omnitornado.store.records import AuthorizationCode
 from omnitornado.store.transitions import CodeOutcome
 
 
@@ -48,26 +44,14 @@ async def redeem_found(
 ) -> TokenResponse:
     """Tokens for a living code. Raises: OAuthError invalid_grant, invalid_request or invalid_target."""
     check_code(code, parameters, client)
-    resources = check_subset(parameters, code.resources, rules, issuer)
-    scope = check_granted_scope(code.scope, check_person(code.username, rules.people))
-
     approval = Approval(
         username=code.username, redirect_uri=code.redirect_uri, scope=code.scope, resources=code.resources
     )
-    grant, refresh_token = build_grant(approval, client, rules, now=now)
-    access_token = build_secret(ACCESS_PREFIX, token_bytes=rules.token_bytes)
-    access = AccessToken(
-        grant_id=grant.grant_id,
-        expires_at=min(now + rules.access_token_lifetime, grant.expires_at),
-        resources=resources,
-    )
-    outcome = await rules.store.redeem_code(code_hash, grant, digest(access_token), access, now=now)
+    first = build_first_tokens(approval, parameters, client, rules, issuer=issuer, now=now)
+    outcome = await rules.store.redeem_code(code_hash, first.grant, first.access_hash, first.access, now=now)
     match outcome:
         case CodeOutcome.REDEEMED:
-            body = build_token_body(
-                access_token, refresh_token, scope=scope, expires_in=access.expires_at - now
-            )
-            return TokenResponse(body=body, grant=grant, reason="code_redeemed")
+            return TokenResponse(body=first.body, grant=first.grant, reason="code_redeemed")
         case CodeOutcome.ALREADY_USED:
             raise invalid_grant("the code was used before; what it gave is revoked", "code_replayed")
         case CodeOutcome.MISSING:

@@ -11,15 +11,11 @@ from omnitornado.oauth.issuance import (
     Approval,
     TokenResponse,
     TokenRules,
-    build_grant,
-    build_token_body,
-    check_granted_scope,
-    check_person,
-    check_subset,
+    build_first_tokens,
     invalid_grant,
 )
-from omnitornado.oauth.secrets import ACCESS_PREFIX, build_secret, digest
-from omnitornado.store.records import AccessToken, DeviceCode
+from omnitornado.oauth.secrets import digest
+from omnitornado.store.records import DeviceCode
 from omnitornado.store.transitions import CodeOutcome, DeviceOutcome
 
 
@@ -50,28 +46,16 @@ async def redeem_approved(
     now: float,
 ) -> TokenResponse:
     """Tokens for a request that a person approved. Raises: OAuthError invalid_grant, invalid_target."""
-    resources = check_subset(parameters, device.resources, rules, issuer)
-    scope = check_granted_scope(device.scope, check_person(device.username or "", rules.people))
-
     approval = Approval(
         username=device.username or "", redirect_uri="", scope=device.scope, resources=device.resources
     )
-    grant, refresh_token = build_grant(approval, client, rules, now=now)
-    access_token = build_secret(ACCESS_PREFIX, token_bytes=rules.token_bytes)
-    access = AccessToken(
-        grant_id=grant.grant_id,
-        expires_at=min(now + rules.access_token_lifetime, grant.expires_at),
-        resources=resources,
-    )
+    first = build_first_tokens(approval, parameters, client, rules, issuer=issuer, now=now)
     outcome = await rules.store.redeem_device(
-        key, digest(device_code), grant, digest(access_token), access, now=now
+        key, digest(device_code), first.grant, first.access_hash, first.access, now=now
     )
     match outcome:
         case CodeOutcome.REDEEMED:
-            body = build_token_body(
-                access_token, refresh_token, scope=scope, expires_in=access.expires_at - now
-            )
-            return TokenResponse(body=body, grant=grant, reason="device_code_redeemed")
+            return TokenResponse(body=first.body, grant=first.grant, reason="device_code_redeemed")
         case CodeOutcome.ALREADY_USED:
             raise invalid_grant(
                 "the device code was used before; what it gave is revoked", "device_code_replayed"

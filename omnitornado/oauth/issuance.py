@@ -14,8 +14,15 @@ from omnitornado.oauth.form import Parameters
 from omnitornado.oauth.people import People, Person
 from omnitornado.oauth.resource import ProtectedResource, check_resources
 from omnitornado.oauth.scope import ScopePolicy, restrict
-from omnitornado.oauth.secrets import GRANT_ID_BYTES, TokenBytes, build_refresh_token, digest
-from omnitornado.store.records import Grant
+from omnitornado.oauth.secrets import (
+    ACCESS_PREFIX,
+    GRANT_ID_BYTES,
+    TokenBytes,
+    build_refresh_token,
+    build_secret,
+    digest,
+)
+from omnitornado.store.records import AccessToken, Grant
 from omnitornado.store.transitions import Store
 
 NO_SCOPES: Final = ScopePolicy(descriptions={}, default=())
@@ -69,6 +76,39 @@ class Approval(msgspec.Struct, frozen=True):
     redirect_uri: str
     scope: tuple[str, ...]
     resources: tuple[str, ...]
+
+
+class FirstTokens(msgspec.Struct, frozen=True):
+    """The grant that an approval stands for and its first tokens; none counts before the store has it."""
+
+    grant: Grant
+    access_hash: bytes
+    access: AccessToken
+    body: dict[str, Any]
+    """What the client is answered."""
+
+
+def build_first_tokens(
+    approval: Approval,
+    parameters: Parameters,
+    client: OAuthClient,
+    rules: TokenRules,
+    *,
+    issuer: str,
+    now: float,
+) -> FirstTokens:
+    """What an approval becomes at the token endpoint. Raises: OAuthError invalid_grant, invalid_target."""
+    resources = check_subset(parameters, approval.resources, rules, issuer)
+    scope = check_granted_scope(approval.scope, check_person(approval.username, rules.people))
+    grant, refresh_token = build_grant(approval, client, rules, now=now)
+    access_token = build_secret(ACCESS_PREFIX, token_bytes=rules.token_bytes)
+    access = AccessToken(
+        grant_id=grant.grant_id,
+        expires_at=min(now + rules.access_token_lifetime, grant.expires_at),
+        resources=resources,
+    )
+    body = build_token_body(access_token, refresh_token, scope=scope, expires_in=access.expires_at - now)
+    return FirstTokens(grant=grant, access_hash=digest(access_token), access=access, body=body)
 
 
 def build_grant(

@@ -112,6 +112,29 @@ def _drop_ignored(tokens: tuple[str, ...], known: Collection[str]) -> list[str]:
     return [token for token in tokens if token in known or token not in IGNORED]
 
 
+def check_client_scope(
+    text: str | None,
+    allowed: Collection[str] | None,
+    policy: ScopePolicy,
+    resources: Iterable[ProtectedResource],
+    *,
+    redirect: ValidatedRedirect | None,
+) -> tuple[str, ...]:
+    """As `check_requested_scope`, within what a preset client may ask for (None: any). Raises: OAuthError
+    invalid_scope.
+    """
+    asked = check_requested_scope(text, policy, resources, redirect=redirect)
+    scope = restrict(asked, allowed)
+    if asked and not scope:
+        raise OAuthError(
+            code="invalid_scope",
+            description="this client may not ask for any of these scopes",
+            reason="scope_not_client",
+            redirect=redirect,
+        )
+    return scope
+
+
 def restrict(scope: tuple[str, ...], allowed: Collection[str] | None) -> tuple[str, ...]:
     """`scope` without what a person may not grant; None allows every scope."""
     return scope if allowed is None else tuple(token for token in scope if token in allowed)
