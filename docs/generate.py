@@ -165,12 +165,42 @@ def build_logs() -> str:
     )
 
 
+def build_attacks() -> str:
+    """The attacks of the tests' own room, by class, with what each runs into."""
+    attacks = tomllib.loads((ROOT / "tests" / "attacks" / "attacks.toml").read_text(encoding="utf-8"))[
+        "attack"
+    ]
+    parts = [f"{NOTE}# Attacks\n\n{read_words()['pages']['attacks']}"]
+    for name in dict.fromkeys(attack["class"] for attack in attacks):
+        rows = [
+            (
+                attack["what"],
+                attack["answer"],
+                "; ".join(attack["source"]),
+                ", ".join(_link_tests(attack["tests"])),
+            )
+            for attack in attacks
+            if attack["class"] == name
+        ]
+        parts.append(
+            f"\n## {name}\n\n" + write_table(("attack", "what it runs into", "described in", "tests"), rows)
+        )
+    return "".join(parts)
+
+
+def _link_tests(tests: Iterable[str]) -> Iterable[str]:
+    """A link to each file."""
+    files = dict.fromkeys(test.partition("::")[0] for test in tests)
+    return (f"[{name.removesuffix('.py')}](../tests/{name})" for name in files)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "docs/configuration.md": build_configuration,
     "docs/endpoints.md": build_endpoints,
     "docs/specs.md": build_specs,
     "docs/connecting.md": build_connecting,
     "docs/logs.md": build_logs,
+    "docs/attacks.md": build_attacks,
 }
 PARTS: dict[tuple[str, str], Callable[[], str]] = {
     ("README.md", "guides"): lambda: write_guides(LOCAL_URL),

@@ -102,30 +102,6 @@ async def test_where_the_store_takes_nothing_more_an_app_is_connected_or_not_nev
 
 
 @pytest.mark.gen_test
-async def test_nobody_disconnects_another_persons_app(site: Site, browser: Browser) -> None:
-    """Our choice: whose app it is decides, not who knows its name."""
-    tokens = await site.obtain_tokens(browser)
-    (form,) = await find_disconnect(browser)
-    other = site.open_browser()
-    await other.sign_in("bob")
-    own_token = find_forms(await other.get("/account"))[0].fields["csrf_token"]
-    answer = await other.post("/account", form.fields | {"csrf_token": own_token})
-    assert b"not connected any more" in answer.body
-    assert (await other.submit(form)).code == 403
-    assert (await site.call(tokens["access_token"], build_initialize())).code == 200
-
-
-@pytest.mark.gen_test
-async def test_the_form_needs_its_token(site: Site, browser: Browser) -> None:
-    """Required by OWASP (CSRF)."""
-    await site.obtain_tokens(browser)
-    (form,) = await find_disconnect(browser)
-    for token in ("", "x", form.fields["csrf_token"] + "x"):
-        assert (await browser.submit(form, csrf_token=token)).code == 403
-    assert len(await find_disconnect(browser)) == 1
-
-
-@pytest.mark.gen_test
 async def test_a_session_that_has_ended_signs_in_first(site: Site, browser: Browser) -> None:
     """Our choice."""
     await site.obtain_tokens(browser)

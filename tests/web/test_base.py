@@ -127,21 +127,6 @@ async def test_every_answer_carries_the_headers_that_protect_it(site: Site) -> N
 
 
 @pytest.mark.gen_test
-async def test_pages_can_not_be_framed_and_run_nothing(site: Site) -> None:
-    """Required by RFC 9700 §4.16. No form-action: Chromium holds it against the redirect to the client. No
-    Cross-Origin-Opener-Policy: a client that opened the login in a pop-up would lose hold of it."""
-    for path in [*PAGES, "/nowhere"]:
-        for method in ("GET", "PUT"):
-            response = await site.fetch(path, method=method, body="x" if method == "PUT" else None)
-            policy = dict(p.split(" ", 1) for p in response.headers["Content-Security-Policy"].split("; "))
-            assert policy["frame-ancestors"] == policy["default-src"] == policy["base-uri"] == "'none'"
-            assert "form-action" not in policy
-            assert "script-src" not in policy
-            assert response.headers["X-Frame-Options"] == "DENY"
-            assert "Cross-Origin-Opener-Policy" not in response.headers
-
-
-@pytest.mark.gen_test
 @pytest.mark.parametrize("path", FORMS)
 async def test_a_body_over_the_limit_is_413_and_not_a_reset(site: Site, path: str) -> None:
     """Required by RFC 9110 §15.5.14; the answer must reach a client that sends everything before it reads."""
@@ -202,29 +187,6 @@ def find_handler_tasks() -> list[str]:
     return [name for name in names if name == "RequestHandler._execute"]
 
 
-HOSTS = ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "localhost.", "127.0.0.2"]
-HOSTS += ["[::2]", "[127.0.0.1]", "::1", "0.0.0.0", "localhost:99999", "localhost:80:80", "", "2130706433"]
-
-
-@pytest.mark.gen_test(timeout=10)
-async def test_a_host_that_is_not_this_server_is_refused_everywhere(site: Site) -> None:
-    """Our choice against DNS rebinding: 421, RFC 9110 §15.5.20 (or 400 where it is no Host at all)."""
-    for path, methods in PATHS.items():
-        if path in ("/healthz", "/omnitornado/style.css"):
-            continue
-        for host in HOSTS:
-            for origin in ({}, {"Origin": f"http://{host}"}):
-                line = f"{methods.split()[0]} {path}"
-                answer = await exchange(
-                    site.port, build_request(line, site.port, headers={"Host": host} | origin)
-                )
-                assert answer.status in (400, 421), (path, host)
-                assert b"evil" not in answer.raw
-    for host in HOSTS[:5]:
-        answer = await exchange(site.port, build_request("GET /", site.port, headers={"Host": host}))
-        assert answer.status == 421
-
-
 @pytest.mark.gen_test
 async def test_a_request_without_host_is_http_1_0_or_refused(site: Site) -> None:
     """Required by RFC 9112 §3.2."""
@@ -232,29 +194,6 @@ async def test_a_request_without_host_is_http_1_0_or_refused(site: Site) -> None
     assert answer.status == 400
     answer = await exchange(site.port, b"GET /.well-known/oauth-authorization-server HTTP/1.0\r\n\r\n")
     assert json.loads(answer.body)["issuer"] == site.url
-
-
-@pytest.mark.gen_test
-async def test_what_proxies_forward_counts_only_from_a_trusted_one(start_site: StartSite) -> None:
-    """Our choice ([server] trusted_proxies): anyone can write such a header."""
-    forged = {
-        "X-Forwarded-For": "203.0.113.9",
-        "X-Forwarded-Proto": "https",
-        "X-Forwarded-Host": "evil.example",
-    }
-    body = json.dumps({"redirect_uris": ["https://app.example/cb"]})
-    for trusted, statuses, scheme in (([], [201, 429], "http"), (["127.0.0.1"], [201, 201], "https")):
-        settings = {
-            "registration": {"rate_per_minute": 1},
-            "server": {"trusted_proxies": trusted, "shutdown_grace": 0},
-        }
-        site = await start_site(settings=settings)
-        first = await site.fetch("/register", method="POST", body=body)
-        second = await site.fetch("/register", method="POST", body=body, headers=forged)
-        assert [first.code, second.code] == statuses
-        metadata = await site.fetch("/.well-known/oauth-authorization-server", headers=forged)
-        scheme = "https" if trusted else "http"
-        assert json.loads(metadata.body)["issuer"] == site.url.replace("http", scheme, 1)
 
 
 @pytest.mark.gen_test

@@ -2,58 +2,13 @@
 
 import json
 import re
-from typing import Any
 
 import pytest
-from tornado.httpclient import HTTPResponse
 
-from .browser import Browser, find_forms
+from .browser import find_forms
 from .conftest import StartSite
+from .device_steps import DEVICE_CODE, ask, decide, enter, poll, start
 from .site import Site, build_initialize, read_json
-
-DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
-TV = {
-    "client_id": "tv",
-    "client_name": "Living room TV",
-    "token_endpoint_auth_method": "none",
-    "grant_types": [DEVICE_CODE, "refresh_token"],
-}
-
-
-async def start(start_site: StartSite, **settings: Any) -> Site:
-    return await start_site(clients=[TV], settings=settings)
-
-
-async def ask(site: Site, **fields: str) -> dict[str, Any]:
-    response = await site.open_browser().post("/device_authorization", {"client_id": "tv"} | fields)
-    assert (response.code, response.headers["Cache-Control"]) == (200, "no-store"), response.body
-    return read_json(response)
-
-
-async def poll(site: Site, device_code: str, **fields: str) -> HTTPResponse:
-    sent = {"grant_type": DEVICE_CODE, "device_code": device_code, "client_id": "tv"}
-    return await site.open_browser().post("/token", sent | fields)
-
-
-async def open_entry(browser: Browser, url: str = "/device", username: str = "ada") -> HTTPResponse:
-    """The page for the code, after signing in where that is asked for."""
-    page = await browser.follow(await browser.get(url))
-    if "password" in find_forms(page)[0].fields:
-        filled = await browser.submit(find_forms(page)[0], username=username, password="password")
-        page = await browser.follow(filled)
-    assert "user_code" in find_forms(page)[0].fields
-    return page
-
-
-async def enter(browser: Browser, user_code: str, username: str = "ada") -> HTTPResponse:
-    page = await open_entry(browser, username=username)
-    return await browser.submit(find_forms(page)[0], user_code=user_code)
-
-
-async def decide(browser: Browser, user_code: str, action: str = "approve") -> HTTPResponse:
-    page = await enter(browser, user_code)
-    assert page.code == 200, page.body
-    return await browser.submit(find_forms(page)[0], action=action)
 
 
 @pytest.mark.gen_test
@@ -115,24 +70,6 @@ async def test_a_client_that_registered_itself_is_marked(site: Site) -> None:
 
 
 @pytest.mark.gen_test
-async def test_a_code_in_the_address_is_filled_in_and_still_confirmed(start_site: StartSite) -> None:
-    """Required by RFC 8628 §3.3.1: the person compares it with the device; a link alone approves nothing."""
-    site = await start(start_site)
-    browser = site.open_browser()
-    asked = await ask(site)
-    complete = asked["verification_uri_complete"]
-    page = await open_entry(browser, complete)
-    assert page.effective_url == complete
-    (form,) = find_forms(page)
-    assert form.fields["user_code"] == asked["user_code"]
-    assert b"Is this the code that your device shows?" in page.body
-    assert read_json(await poll(site, asked["device_code"]))["error"] == "authorization_pending"
-    consent = await browser.submit(form)
-    assert (await browser.submit(find_forms(consent)[0], action="approve")).code == 200
-    assert (await poll(site, asked["device_code"])).code == 200
-
-
-@pytest.mark.gen_test
 async def test_a_refusal_is_told_to_the_device(start_site: StartSite) -> None:
     """Required by RFC 8628 §3.5 (access_denied)."""
     site = await start(start_site)
@@ -176,79 +113,6 @@ async def test_a_decision_is_made_once(start_site: StartSite) -> None:
     assert tokens["scope"] == "mcp"
     assert await site.services.store.find_grants("bob", now=site.clock()) == []
     assert grant.client_id == "tv"
-
-
-@pytest.mark.gen_test
-async def test_no_other_page_can_approve(start_site: StartSite) -> None:
-    """Required by RFC 6749 §10.12 (CSRF): the field is for this browser, this code and this very request."""
-    site = await start(start_site)
-    browser, other = site.open_browser(), site.open_browser()
-    mine, theirs = await ask(site), await ask(site)
-    page = await enter(browser, mine["user_code"])
-    (form,) = find_forms(page)
-    shown = find_forms(await enter(other, theirs["user_code"], "bob"))[0].fields
-    for changed in (
-        {"csrf_token": ""},
-        {"csrf_token": "x"},
-        {"csrf_token": shown["csrf_token"]},
-        {"user_code": theirs["user_code"]},
-        {"device": shown["device"]},
-        {"user_code": theirs["user_code"], "device": shown["device"]},
-        {"device": "zz"},
-        {"device": ""},
-    ):
-        answer = await browser.submit(form, action="approve", **changed)
-        assert answer.code == 403, changed
-    answer = await other.submit(form, action="approve")
-    assert answer.code == 403
-    entry = find_forms(await open_entry(browser))[0]
-    answer = await browser.submit(entry, user_code=mine["user_code"], csrf_token="x")
-    assert answer.code == 403
-    for asked in (mine, theirs):
-        assert read_json(await poll(site, asked["device_code"]))["error"] == "authorization_pending"
-
-
-@pytest.mark.gen_test
-async def test_guessing_is_slowed_down_and_leaks_nothing(start_site: StartSite) -> None:
-    """Required by RFC 8628 §5.1: five free guesses for a person, also through the other form of the page."""
-    site = await start(start_site)
-    browser = site.open_browser()
-    asked = await ask(site)
-    for _ in range(5):
-        page = await enter(browser, "BBBB-BBBB")
-        assert (page.code, b"No device waits with this code" in page.body) == (403, True)
-    page = await enter(browser, asked["user_code"])
-    assert (page.code, b"Try again in 1 second." in page.body) == (429, True)
-    assert page.headers["Retry-After"] == "1"
-    assert asked["user_code"].encode() not in page.body
-    fields = {"user_code": asked["user_code"], "device": "00" * 32, "action": "approve", "csrf_token": "x"}
-    for code in (asked["user_code"], "BBBB-BBBB"):
-        assert (await browser.post("/device", fields | {"user_code": code})).code == 403
-    site.clock.advance(2)
-    assert (await enter(browser, asked["user_code"])).code == 200
-
-
-def response_to(user_code: str) -> str:
-    """Where the page sends a browser that is not signed in."""
-    return "/login?next=%2Fdevice%3Fuser_code%3D" + user_code
-
-
-@pytest.mark.gen_test
-async def test_who_is_not_signed_in_can_guess_nothing(start_site: StartSite) -> None:
-    """Our choice: every guess has a name to it. A code in the address comes along to the sign-in."""
-    site = await start(start_site)
-    asked = await ask(site)
-    stranger = site.open_browser()
-    response = await stranger.get(f"/device?user_code={asked['user_code']}")
-    assert response.code == 302
-    assert response.headers["Location"] == response_to(asked["user_code"])
-    response = await stranger.get("/device?user_code=javascript:alert(1)")
-    assert response.headers["Location"] == "/login?next=%2Fdevice"
-    (form,) = find_forms(await open_entry(stranger))
-    site.clock.advance(12 * 3600)
-    answer = await stranger.submit(form, user_code=asked["user_code"])
-    assert answer.code == 303
-    assert answer.headers["Location"] == response_to(asked["user_code"])
 
 
 @pytest.mark.gen_test
@@ -318,20 +182,3 @@ async def test_the_flow_is_advertised_and_can_be_switched_off(start_site: StartS
     response = await site.open_browser().post("/device_authorization", {"client_id": "tv"})
     assert (response.code, read_json(response)["error"]) == (403, "access_denied")
     assert (await site.anyone.get("/device")).code == 404
-
-
-@pytest.mark.gen_test
-async def test_the_sign_in_leads_on_to_the_page_and_nowhere_else(start_site: StartSite) -> None:
-    """Our choice: no open redirect by way of it."""
-    site = await start(start_site)
-    for target in ("/device?user_code=WDJB-MJHT", "/device"):
-        page = await site.open_browser().sign_in(url="/login?next=" + target.replace("?", "%3F"))
-        assert page.headers["Location"] == target
-    for target in (
-        "/device/../x",
-        "/device?next=//evil.example",
-        "/device?user_code=//evil.example",
-        "/devices",
-    ):
-        page = await site.open_browser().sign_in(url="/login?next=" + target.replace("?", "%3F"))
-        assert page.headers["Location"] == "/account"

@@ -8,34 +8,6 @@ from .site import Site
 
 
 @pytest.mark.gen_test
-async def test_signing_out_ends_the_session_on_the_server(site: Site, browser: Browser) -> None:
-    """Required by OWASP (session termination): a copy of the cookie is worth nothing either."""
-    await browser.sign_in()
-    copy = dict(browser.cookies)
-    form = next(f for f in find_forms(await browser.get("/account")) if f.action == "/logout")
-    answer = await browser.submit(form)
-    assert (answer.code, answer.headers["Location"]) == (303, "/logout")
-    assert browser.cookies == {}
-    page = await browser.follow(answer)
-    assert b"Signed out" in page.body
-    browser.cookies = copy
-    assert (await browser.get("/account")).code == 302
-
-
-@pytest.mark.gen_test
-async def test_no_other_page_can_sign_a_person_out(site: Site, browser: Browser) -> None:
-    """Required by OWASP (CSRF)."""
-    await browser.sign_in()
-    other = site.open_browser()
-    await other.sign_in("bob")
-    theirs = find_forms(await other.get("/account"))[0].fields["csrf_token"]
-    for fields in ({}, {"csrf_token": ""}, {"csrf_token": "x"}, {"csrf_token": theirs}):
-        assert (await browser.post("/logout", fields)).code == 403
-    assert (await browser.get("/logout")).headers["Location"] == "/account"
-    assert (await browser.get("/account")).code == 200
-
-
-@pytest.mark.gen_test
 async def test_signing_out_twice_is_an_answer(site: Site, browser: Browser) -> None:
     """Our choice: the back button and a second click."""
     await browser.sign_in()

@@ -34,16 +34,6 @@ async def test_an_unknown_token_is_as_good_as_revoked(site: Site, token: str) ->
 
 
 @pytest.mark.gen_test
-async def test_only_the_client_it_was_issued_to_may(site: Site) -> None:
-    """Required by RFC 7009 §2.1."""
-    tokens = await site.obtain_tokens()
-    for token in (tokens["access_token"], tokens["refresh_token"]):
-        response = await site.post_token({"token": token, "client_id": "unbound"}, path="/revoke")
-        assert (response.code, read_json(response)["error"]) == (400, "invalid_grant")
-    assert (await site.call(tokens["access_token"], build_initialize())).code == 200
-
-
-@pytest.mark.gen_test
 async def test_errors_are_those_of_the_token_endpoint(site: Site) -> None:
     """Required by RFC 7009 §2.2.1."""
     response = await site.post_token({}, path="/revoke")

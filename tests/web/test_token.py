@@ -45,15 +45,6 @@ async def test_a_code_becomes_tokens_that_no_cache_keeps(site: Site) -> None:
 
 
 @pytest.mark.gen_test
-async def test_a_code_is_good_once_and_its_replay_ends_what_it_gave(site: Site) -> None:
-    """Required by RFC 6749 §4.1.2."""
-    code = await site.obtain_code()
-    tokens = read_json(await site.redeem(code))
-    check_error(await site.redeem(code), "invalid_grant")
-    assert (await site.call(tokens["access_token"], build_initialize())).code == 401
-
-
-@pytest.mark.gen_test
 async def test_a_code_does_not_last(site: Site) -> None:
     """Required by RFC 6749 §4.1.2."""
     code = await site.obtain_code()

@@ -2,7 +2,7 @@
 
 from urllib.parse import quote
 
-from .site import CHALLENGE
+from web.site import CHALLENGE
 
 FORM = "application/x-www-form-urlencoded"
 

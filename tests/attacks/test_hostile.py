@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tornado.ioloop import IOLoop
+from web.site import CHALLENGE, Site, build_initialize
+from web.test_base import PATHS
+from web.wire import Answer, Connection, build_request, exchange
 
 from .hostile import BODIES, FORM, FRAMES, HEADERS, LINES, QUERIES
-from .site import CHALLENGE, Site, build_initialize
-from .test_base import PATHS
-from .wire import Answer, Connection, build_request, exchange
 
 
 def check(answer: Answer, sent: bytes) -> None:
