@@ -27,6 +27,7 @@ from omnitornado.web.admission import Admission, Admitted, Fields
 from omnitornado.web.event_stream import SLICE
 from omnitornado.web.mcp import McpHandler, McpService
 from omnitornado.web.services import Services
+from omnitornado.web.whole_answer import write_whole
 
 
 class Door:
@@ -87,19 +88,15 @@ class McpCallHandler(McpHandler):
         return headers
 
     def finish_at_once(self, reply: Reply) -> bool:
-        """Most answers differ in their body alone: where the connection takes a head that is ready, it gets
-        one.
-        """
-        write_whole = getattr(self.request.connection, "write_whole", None)
+        """Most answers differ in their body alone: they get a head that is ready."""
         if (
-            write_whole is None
-            or reply.headers is not CONTENT_TYPE
+            reply.headers is not CONTENT_TYPE
             or reply.status != 200
             or reply.body is None
             or len(reply.body) > SLICE
             or reply.stream
             or "_headers" in self.__dict__  # somebody has looked, and may have set some
-            or not write_whole(self._find_ready_head(len(reply.body)), reply.body)
+            or not write_whole(self.request, self._find_ready_head(len(reply.body)), reply.body)
         ):
             return False
         # What Tornado's `finish` does besides.

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPServerRequest, RequestStartLine
 
+from omnitornado.mcp.server import MCPServer
 from omnitornado.oauth.resource import ProtectedResource
 from omnitornado.serving.memory import YOUNG
 from omnitornado.web.admission import Admission
@@ -282,10 +283,11 @@ async def test_a_body_in_pieces_is_waited_for_and_counts_as_under_way(site: Site
     assert short == ["/mcp"]
 
 
-# On the fast connection
+# Answers whose head is ready
 
 
 FAST = {"server": {"speed": "auto", "shutdown_grace": "0s"}}
+BOTH = pytest.mark.parametrize("settings", [None, FAST], ids=["plain", "fast"])
 
 
 def drop_date(answer: Answer) -> dict[str, str]:
@@ -309,11 +311,12 @@ async def test_a_ready_head_is_the_head_that_tornado_writes(start_site: StartSit
 
 
 @pytest.mark.gen_test
+@BOTH
 async def test_ready_answers_keep_the_order_of_their_requests(
-    start_site: StartSite, short: list[str]
+    start_site: StartSite, short: list[str], settings: dict[str, Any] | None
 ) -> None:
     """Required by RFC 9112 §9.3.2; some in one packet, one in pieces, an error among them."""
-    site = await start_site(settings=FAST)
+    site = await start_site(settings=settings)
     token = await obtain_token(site)
     requests = []
     for number in range(6):
@@ -339,15 +342,57 @@ async def test_ready_answers_keep_the_order_of_their_requests(
 
 
 @pytest.mark.gen_test
+@BOTH
+async def test_a_slow_reader_gets_no_further_answer_before_it_has_read(
+    start_site: StartSite, short: list[str], settings: dict[str, Any] | None
+) -> None:
+    """Our choice: requests sent without reading wait in the client's own buffers, not in ours."""
+    runs = 0
+    mcp = MCPServer("long")
+
+    @mcp.tool()
+    async def spell() -> str:
+        nonlocal runs
+        runs += 1
+        return str(runs % 10) * 25_000
+
+    site = await start_site(mcp=mcp, settings=settings)
+    token = await obtain_token(site)
+    message, mirrored = build_stateless("tools/call", {"name": "spell", "arguments": {}})
+    headers = build_headers(token, **{name.replace("_", "-"): value for name, value in mirrored.items()})
+    request = build_request("POST /mcp", site.port, headers=headers, body=json.dumps(message).encode())
+    count = 600  # some 30 MB of answers: more than the buffers of two sockets
+    async with Connection(site.port) as connection:
+        connection.send(request * count)
+        await until(lambda: runs > 0)
+        seen = quiet = 0
+        while quiet < 20:  # round trips, in each of which the server could have answered one more
+            assert (await exchange(site.port, build_request("GET /healthz", site.port))).status == 200
+            quiet = quiet + 1 if runs == seen else 0
+            seen = runs
+        assert seen < count
+        for number in range(1, count + 1):
+            answer = await connection.read_answer()
+            text = json.loads(answer.body)["result"]["content"][0]["text"]
+            assert text == str(number % 10) * 25_000
+    assert short == ["/mcp"] * count
+
+
+@pytest.mark.gen_test
+@BOTH
 @pytest.mark.parametrize(
     ("version", "fields"),
     [("1.1", {"Connection": "close"}), ("1.0", {}), ("1.0", {"Connection": "keep-alive"})],
 )
 async def test_a_connection_with_something_to_say_says_it(
-    start_site: StartSite, short: list[str], version: str, fields: dict[str, str]
+    start_site: StartSite,
+    short: list[str],
+    version: str,
+    fields: dict[str, str],
+    settings: dict[str, Any] | None,
 ) -> None:
     """Required by RFC 9112 §9.6: a ready head would not tell that the connection ends."""
-    site = await start_site(settings=FAST)
+    site = await start_site(settings=settings)
     token = await obtain_token(site)
     request = build_request("POST /mcp", site.port, headers=build_headers(token) | fields, body=BODY)
     async with Connection(site.port) as connection:
@@ -355,7 +400,8 @@ async def test_a_connection_with_something_to_say_says_it(
         answer = await connection.read_answer()
         assert answer.status == 200
         ends = "keep-alive" not in fields.values()
-        assert answer.headers["connection"] == ("close" if ends else "keep-alive")
+        said = answer.headers.get("connection", "close" if version == "1.0" else "keep-alive")
+        assert said.lower() == ("close" if ends else "keep-alive")
         if ends:
             assert await connection.read_end() == b""
     assert short == ["/mcp"]
