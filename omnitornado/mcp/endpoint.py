@@ -16,7 +16,7 @@ import msgspec
 from omnitornado.mcp.calls import ToolRunner
 from omnitornado.mcp.event_log import EventLog
 from omnitornado.mcp.event_stream import Reader
-from omnitornado.mcp.exchange import Reply, Services
+from omnitornado.mcp.exchange import ReadNested, Reply, Services
 from omnitornado.mcp.handshake import Handshake
 from omnitornado.mcp.inbound import Accept, Era, classify, parse_accept
 from omnitornado.mcp.jsonrpc import (
@@ -31,12 +31,15 @@ from omnitornado.mcp.jsonrpc import (
 )
 from omnitornado.mcp.limits import Limits, Quota, TaskLimits
 from omnitornado.mcp.listening import LISTEN
-from omnitornado.mcp.needed_scopes import ScopeError, find_needed_scopes
+from omnitornado.mcp.needed_scopes import ScopeError
+from omnitornado.mcp.nested_read import read_nested
 from omnitornado.mcp.outlet import Outlet
 from omnitornado.mcp.principal import Principal
 from omnitornado.mcp.replies import build_error_reply, log_refusal
 from omnitornado.mcp.request_state import KeyStore, RequestStates
+from omnitornado.mcp.responder import Responder
 from omnitornado.mcp.server import MCPServer
+from omnitornado.mcp.server_responder import ServerResponder
 from omnitornado.mcp.sessions import Sessions, SessionStore
 from omnitornado.mcp.stateless import Stateless
 from omnitornado.mcp.streams import Change, Hub, Outbound
@@ -71,7 +74,7 @@ class Endpoint:
 
     def __init__(
         self,
-        server: MCPServer,
+        server: MCPServer | Responder,
         *,
         path: str,
         sessions: EndpointStore,
@@ -87,7 +90,8 @@ class Endpoint:
     ) -> None:
         """
         Args:
-            server: what to serve.
+            server: what to serve: an author's object, or what answers in its place (the arguments about
+                tools, tasks and pages are for the first alone).
             path: of the URL; sessions are bound to it.
             sessions: keeps the sessions of the handshake era, the key of the stateless era's states, tasks.
             session_lifetime: seconds since its last use that a session is kept.
@@ -100,30 +104,39 @@ class Endpoint:
             clock: seconds since the epoch.
             token_bytes: random bytes.
         """
-        self._server = server
+        self._server = server if isinstance(server, MCPServer) else None
         self._hub = Hub()
-        self._runner = ToolRunner(
+        runner = ToolRunner(
             threads=tool_threads, timeout=tool_timeout, patience=tool_patience, token_bytes=token_bytes
         )
         self.tasks = Tasks(sessions, task_limits, path=path, clock=clock, token_bytes=token_bytes)
-        services = Services(server, self._runner, self._hub, page_size, self.tasks)
+        read: ReadNested | None = None
+        if isinstance(server, MCPServer):
+            services = Services(server, runner, page_size, self.tasks)
+            read = partial(read_nested, services)
+            self._responder: Responder = ServerResponder(services)
+            server.watch(self._note_change)
+        else:
+            self._responder = server
+        self._responder.attach(self._hub)
         self._handshake = Handshake(
-            services,
+            self._responder,
+            self._hub,
             Sessions(sessions, path=path, lifetime=session_lifetime, clock=clock, token_bytes=token_bytes),
             EventLog(limits.event_log, clock=clock, token_bytes=token_bytes),
             answer_timeout=limits.answer_timeout,
+            read=read,
         )
         states = RequestStates(
             sessions, path=path, lifetime=limits.answer_timeout, clock=clock, token_bytes=token_bytes
         )
-        self._stateless = Stateless(services, states)
+        self._stateless = Stateless(self._responder, self._hub, states, read)
         self._limits = limits
         self._calls = Quota(limits.calls_per_person, "calls in flight")
         self._streams = Quota(limits.streams_per_person, "streams")
         self._token_bytes = token_bytes
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
-        server.watch(self._note_change)
 
     async def start(self) -> None:
         """Begin, before anything is served: what the last process had left undone is seen to."""
@@ -137,7 +150,7 @@ class Endpoint:
         needed: frozenset[str] = frozenset()
         for one in message if isinstance(message, list) else (message,):
             if isinstance(one, Request):
-                needed |= find_needed_scopes(self._server, one)
+                needed |= self._responder.find_needed_scopes(one)
         return needed
 
     async def handle_post(
@@ -200,7 +213,7 @@ class Endpoint:
         """The tools, and the resources and prompts that name scopes, with these scopes; in their order."""
         return [
             ToolSummary(one.name, one.title, one.description, one.scopes)
-            for one in self._server.list_offered()
+            for one in (self._server.list_offered() if self._server is not None else ())
             if one.scopes or isinstance(one, Tool)
         ]
 
@@ -208,15 +221,15 @@ class Endpoint:
         """Take no new request, and end every stream well. Calls in flight go on, until `close`."""
         if not self._closed:
             self._closed = True
-            self._server.unwatch(self._note_change)
+            if self._server is not None:
+                self._server.unwatch(self._note_change)
             self._hub.close_all()
-            self.tasks.end_waiting()
+            self._responder.end_streams()
 
     async def close(self) -> None:
         """Stop serving: as `end_streams`, and calls still in flight are answered that the server stops."""
         await self.end_streams()
-        await self.tasks.close()
-        self._runner.close()
+        await self._responder.close()
 
     async def _answer(
         self, message: Message | Batch, headers: Mapping[str, str], principal: Principal, outlet: Outlet
@@ -224,7 +237,7 @@ class Endpoint:
         """Raises: JsonRpcError, 429 among them; ScopeError."""
         era = classify(message, headers)
         if isinstance(message, Request):
-            needed, count = find_needed_scopes(self._server, message), 1
+            needed, count = self._responder.find_needed_scopes(message), 1
         else:
             needed, count = self.required_scopes(message), _count_requests(message)
         if not needed <= principal.scopes:

@@ -17,10 +17,12 @@ from omnitornado.mcp.conversation import Asker
 from omnitornado.mcp.host import Host
 from omnitornado.mcp.jsonrpc import INVALID_PARAMS, Json, JsonRpcError, Request, RequestId
 from omnitornado.mcp.principal import Principal
+from omnitornado.mcp.request_state import CallState
 from omnitornado.mcp.resources import ResourceContent
 from omnitornado.mcp.server import MCPServer
-from omnitornado.mcp.streams import Hub
 from omnitornado.mcp.tasks import Tasks
+
+ReadNested: TypeAlias = Callable[[Call, Context, str], Awaitable[tuple[ResourceContent, ...]]]
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -43,9 +45,19 @@ class Services(msgspec.Struct, frozen=True):
 
     server: MCPServer
     runner: ToolRunner
-    hub: Hub
     page_size: int
     tasks: Tasks
+
+
+class Round(msgspec.Struct, frozen=True):
+    """Where a call of the stateless era stands that may be answered with questions (basic/patterns/mrtr)."""
+
+    state: CallState | None
+    """What earlier rounds have come to."""
+    responses: Json
+    """What the client answers now."""
+    start: Callable[[], CallState]
+    """Makes the state of a call that has none."""
 
 
 class Exchange(msgspec.Struct, frozen=True):
@@ -66,9 +78,9 @@ class Exchange(msgspec.Struct, frozen=True):
     close_stream: Callable[[float | None], bool] | None = None
     capabilities: Mapping[str, Any] = {}
     """What the client declares with the request: stateless era alone."""
-    is_continued: bool = False
-    """Whether it brings the state of an earlier round."""
-    read: Callable[[Call, Context, str], Awaitable[tuple[ResourceContent, ...]]] | None = None
+    round: Round | None = None
+    """None for a method that may not ask, and in the handshake era."""
+    read: ReadNested | None = None
     """Reads a resource within a call."""
     host: Host | None = None
     """Where a function of the author's may run in the request's own task."""
@@ -76,6 +88,11 @@ class Exchange(msgspec.Struct, frozen=True):
     @property
     def params(self) -> Json:
         return self.request.params
+
+    @property
+    def is_continued(self) -> bool:
+        """Whether it brings the state of an earlier round."""
+        return self.round is not None and self.round.state is not None
 
     def get_object(self, name: str) -> Json:
         """A parameter that is an object, or absent.

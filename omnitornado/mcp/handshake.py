@@ -13,12 +13,11 @@ from functools import partial
 from typing import Any
 
 from omnitornado.mcp.call import Call, CallCancelledError
-from omnitornado.mcp.capabilities import build_capabilities
 from omnitornado.mcp.errors import find_status
 from omnitornado.mcp.event_log import EventLog
 from omnitornado.mcp.event_stream import EventStream, Reader
-from omnitornado.mcp.exchange import Exchange, Reply, Services
-from omnitornado.mcp.handshake_methods import METHODS, NOTIFICATIONS
+from omnitornado.mcp.exchange import Exchange, ReadNested, Reply
+from omnitornado.mcp.handshake_methods import NOTIFICATIONS
 from omnitornado.mcp.inbound import (
     SESSION_HEADER,
     VERSION_HEADER,
@@ -41,13 +40,13 @@ from omnitornado.mcp.jsonrpc import (
     build_notification,
     build_result,
 )
-from omnitornado.mcp.nested_read import read_nested
 from omnitornado.mcp.outlet import Outlet
 from omnitornado.mcp.principal import Principal
 from omnitornado.mcp.replies import build_reply, log_refusal
+from omnitornado.mcp.responder import Responder
 from omnitornado.mcp.session_asker import SessionAsker
 from omnitornado.mcp.sessions import LiveSession, Sessions
-from omnitornado.mcp.streams import LIST_KINDS, Change, Feed
+from omnitornado.mcp.streams import LIST_KINDS, Change, Feed, Hub
 from omnitornado.mcp.versions import (
     BATCH_VERSION,
     HANDSHAKE_VERSIONS,
@@ -63,9 +62,19 @@ class Handshake:
     """Serves the handshake era of one endpoint."""
 
     def __init__(
-        self, services: Services, sessions: Sessions, events: EventLog, *, answer_timeout: float
+        self,
+        responder: Responder,
+        hub: Hub,
+        sessions: Sessions,
+        events: EventLog,
+        *,
+        answer_timeout: float,
+        read: ReadNested | None = None,
     ) -> None:
-        self._services = services
+        """`answer_timeout` in seconds; `read`: how a function reads a resource of the same server."""
+        self._responder = responder
+        self._hub = hub
+        self._read = read
         self._sessions = sessions
         self._events = events
         self._answer_timeout = answer_timeout
@@ -124,11 +133,16 @@ class Handshake:
             return resumed
         stream = self._open_stream(session, None)
         reader = stream.attach()
-        feed = self._services.hub.feed(
-            session.key, stream, LIST_KINDS, session.subscriptions, build_notification
+        feed = self._hub.feed(
+            session.key,
+            stream,
+            LIST_KINDS,
+            session.subscriptions,
+            build_notification,
+            audience=self._responder.find_audience(principal, session.key),
         )
         if event_id is not None:
-            self._tell_all(session, feed)
+            self._tell_all(session, principal, feed)
         return reader
 
     async def answer_delete(self, headers: Mapping[str, str], principal: Principal) -> Reply:
@@ -141,10 +155,11 @@ class Handshake:
             return _build_not_allowed("there are no sessions in this revision")
         session = await self._find_session(headers, principal)
         await self._sessions.close(session)
-        self._services.hub.close(session.key)
+        self._hub.close(session.key)
         self._events.close(session.key)
         for call in list(session.calls.values()):
             call.stop(CallCancelledError())
+        self._responder.forget(session)
         return Reply(204)
 
     def _prepare(self, outlet: Outlet, session: LiveSession, answers: Sequence[RequestId]) -> None:
@@ -160,12 +175,11 @@ class Handshake:
     def _open_stream(self, session: LiveSession, answers: Sequence[RequestId] | None) -> EventStream:
         return self._events.open(session.key, answers=answers, primed=session.version >= PRIMING_SINCE)
 
-    def _tell_all(self, session: LiveSession, feed: Feed) -> None:
+    def _tell_all(self, session: LiveSession, principal: Principal, feed: Feed) -> None:
         """For a client whose stream was lost: it may have missed a change of any list, and of what it
         subscribed to.
         """
-        offered = build_capabilities(self._services.server, session.version)
-        for kind in sorted(LIST_KINDS & offered.keys()):
+        for kind in sorted(self._responder.find_lists(principal, session.version)):
             feed.offer(Change(kind))
         for uri in session.subscriptions:
             feed.offer(Change("resources", uri))
@@ -178,7 +192,7 @@ class Handshake:
             version=session.version,
             timeout=self._answer_timeout,
             send=outlet.send,
-            send_unasked=partial(self._services.hub.send, session.key),
+            send_unasked=partial(self._hub.send, session.key),
         )
 
     async def _find_session(self, headers: Mapping[str, str], principal: Principal) -> LiveSession:
@@ -193,14 +207,20 @@ class Handshake:
         session_id = await self._sessions.open(
             principal, version, exchange.get_object("clientInfo"), exchange.get_object("capabilities")
         )
-        server = self._services.server
+        session = await self._sessions.find(session_id, principal)
+        try:
+            introduction = await self._responder.introduce(principal, version, session)
+        except BaseException:
+            # Nobody has heard of it yet.
+            await asyncio.shield(self._sessions.close(session))
+            raise
         result: Json = {
             "protocolVersion": version,
-            "capabilities": build_capabilities(server, version),
-            "serverInfo": server.describe(version),
+            "capabilities": introduction.capabilities,
+            "serverInfo": introduction.server_info,
         }
-        if server.instructions:
-            result["instructions"] = server.instructions
+        if introduction.instructions:
+            result["instructions"] = introduction.instructions
         return build_reply(200, build_result(request.id, result), {"Mcp-Session-Id": session_id})
 
     async def _answer_batch(
@@ -244,8 +264,8 @@ class Handshake:
     ) -> Json | None:
         """The response to a request; None for one that was cancelled."""
         try:
-            method = METHODS.get(request.method)
-            if method is None:
+            answer = self._responder.find_in_session(request.method)
+            if answer is None:
                 raise _build_unknown_method(request.method)
             exchange = Exchange(
                 request=request,
@@ -259,9 +279,10 @@ class Handshake:
                 build_asker=partial(self._build_asker, session, outlet),
                 close_stream=outlet.close_connection,
                 host=outlet.host,
-                read=partial(read_nested, self._services),
+                capabilities=session.capabilities,
+                read=self._read,
             )
-            return build_result(request.id, await method(self._services, exchange))
+            return build_result(request.id, await answer(exchange))
         except CallCancelledError:
             return None
         except JsonRpcError as error:

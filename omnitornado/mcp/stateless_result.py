@@ -5,7 +5,6 @@ results of the stateless era carry.
 from types import MappingProxyType
 
 from omnitornado.mcp.jsonrpc import Json
-from omnitornado.mcp.server import MCPServer
 
 SERVER_INFO_KEY = "io.modelcontextprotocol/serverInfo"
 
@@ -28,12 +27,12 @@ def complete_result(method: str, result: Json) -> Json:
     """What every finished result carries; one that says itself what it is stays so."""
     result.setdefault("resultType", "complete")
     if method in FRESH_FOR:
-        result["ttlMs"] = FRESH_FOR[method]
+        result.setdefault("ttlMs", FRESH_FOR[method])
         # The same for every caller, but behind a login: a shared cache would show it to anyone.
         result["cacheScope"] = "private"
     return result
 
 
-def describe_server(result: Json, server: MCPServer, version: str) -> None:
+def add_server_info(result: Json, server_info: Json) -> None:
     """Say who answers."""
-    result["_meta"] = {**result.get("_meta", {}), SERVER_INFO_KEY: server.describe(version)}
+    result["_meta"] = {**result.get("_meta", {}), SERVER_INFO_KEY: server_info}

@@ -6,7 +6,7 @@ What a server says unasked: changes of lists and resources, to the GET streams o
 bytes and never a growing queue.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from functools import partial
 from typing import Protocol, TypeAlias
 
@@ -81,7 +81,18 @@ class Feed:
     They wait here until the stream is read, so that a change is told once however often it happens meanwhile.
     """
 
-    __slots__ = ("_build", "_changed", "_kinds", "_last", "_on_close", "_uris", "closed", "stream")
+    __slots__ = (
+        "_build",
+        "_changed",
+        "_kinds",
+        "_last",
+        "_on_close",
+        "_on_end",
+        "_uris",
+        "audience",
+        "closed",
+        "stream",
+    )
 
     def __init__(
         self,
@@ -91,9 +102,13 @@ class Feed:
         build: BuildNotification,
         on_close: Callable[["Feed"], None],
         last: Callable[[], bytes] | None = None,
+        audience: Hashable = None,
+        on_end: Callable[[], None] | None = None,
     ) -> None:
         self.stream = stream
         self.closed = False
+        self.audience = audience
+        self._on_end = on_end
         self._kinds = kinds
         self._uris = uris
         self._build = build
@@ -124,6 +139,8 @@ class Feed:
         if not self.closed:
             self.closed = True
             self._on_close(self)
+            if self._on_end is not None:
+                self._on_end()
             self.stream.finish(None if self._last is None else self._last())
 
 
@@ -142,6 +159,8 @@ class Hub:
         build: BuildNotification,
         *,
         last: Callable[[], bytes] | None = None,
+        audience: Hashable = None,
+        on_end: Callable[[], None] | None = None,
     ) -> Feed:
         """Tell a stream of changes, until it ends.
 
@@ -152,8 +171,10 @@ class Hub:
             uris: of resources; what it holds when something happens counts.
             build: makes a notification.
             last: makes what the stream ends with when the server ends it.
+            audience: whose changes it hears of.
+            on_end: called when it ends, whoever ends it.
         """
-        feed = Feed(stream, kinds, uris, build, partial(self._forget, group), last)
+        feed = Feed(stream, kinds, uris, build, partial(self._forget, group), last, audience, on_end)
         feeds = self._groups.setdefault(group, [])
         feeds.append(feed)
         if len(feeds) > MAX_STREAMS_PER_SESSION:
@@ -166,11 +187,11 @@ class Hub:
         if feed is not None:
             feed.stream.add(message)
 
-    def tell(self, change: Change) -> None:
-        """Something has changed."""
+    def tell(self, change: Change, audience: Hashable = None) -> None:
+        """Something has changed, for this audience."""
         for group in list(self._groups):
             feed = self._pick(group)
-            if feed is not None:
+            if feed is not None and feed.audience == audience:
                 feed.offer(change)
 
     def _pick(self, group: object) -> Feed | None:
