@@ -9,7 +9,7 @@ TYPESCRIPT := tests/flows/typescript
 CONFORMANCE := tests/conformance
 MODULES := node_modules/.package-lock.json
 
-.PHONY: run test lint types unit conformance browser directory docs clean
+.PHONY: run test lint types unit conformance browser directory proxies docs clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/python -m omnitornado config.toml $(ARGS)
@@ -23,7 +23,7 @@ lint: $(VENV)/dev.stamp
 types: $(VENV)/dev.stamp
 	$(BIN)/mypy
 
-unit: $(VENV)/dev.stamp $(TYPESCRIPT)/$(MODULES) $(CONFORMANCE)/$(MODULES) browser directory
+unit: $(VENV)/dev.stamp $(TYPESCRIPT)/$(MODULES) $(CONFORMANCE)/$(MODULES) browser directory proxies
 	$(BIN)/python -m pytest
 
 # The official MCP conformance suite alone; `make test` runs it as well.
@@ -43,6 +43,12 @@ directory:
 	@test -x /usr/sbin/slapd || { \
 	  SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
 	  $$SUDO apt-get update && $$SUDO env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y --no-install-recommends slapd; }
+
+# Debian's nginx and HAProxy, for the tests behind a proxy. Neither is started by the package.
+proxies:
+	@PATH="$$PATH:/usr/sbin"; command -v nginx >/dev/null && command -v haproxy >/dev/null || { \
+	  SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	  $$SUDO apt-get update && $$SUDO env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y --no-install-recommends nginx haproxy; }
 
 # Debian's Chromium and its driver, for the tests that sign in with a real browser.
 browser:

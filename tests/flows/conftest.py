@@ -54,9 +54,10 @@ def serve(tmp_path: Path, ledger: Ledger) -> Iterator[Serve]:
     """Starts a server in the test's folder. At the end each must stop cleanly, unless the test ended it."""
     started: list[ServerProcess] = []
 
-    def start(**tables: Any) -> ServerProcess:
+    def start(*, port: int = 0, **tables: Any) -> ServerProcess:
         shutil.copy(TOOLS, tmp_path / "tools.py")
         server = ServerProcess(tmp_path, build_settings(**tables), ledger)
+        server.port = port
         started.append(server)
         return server.start()
 

@@ -117,7 +117,8 @@ class ServerProcess:
     def _read_banner(self) -> None:
         self.banner = [(key, value) for key, _, value in (line.partition(": ") for line in self.stdout.lines)]
         self.ledger.note(*(value for key, value in self.banner if key == "Client Secret"))
-        self.port = int(self.issuer.rpartition(":")[2])
+        if self.port == 0:
+            self.port = int(self.issuer.rpartition(":")[2])
 
     @property
     def mcp_url(self) -> str:

@@ -36,8 +36,9 @@ class RawClient:
         client_id: str = "",
         callback: str = CALLBACK,
         verify: ssl.SSLContext | bool = False,
+        **network: Any,
     ) -> None:
-        """`verify`: for https; without it no time is spent on loading authorities."""
+        """`verify`: for https; without it no time is spent on loading authorities. `network`: httpx's own."""
         self.issuer = issuer
         self.client_id = client_id
         self.callback = callback
@@ -49,7 +50,7 @@ class RawClient:
         self._verifier = secrets.token_urlsafe(48)
         self._ledger = ledger
         ledger.note(self._verifier)
-        self.http = httpx.Client(timeout=PATIENCE, verify=verify)
+        self.http = httpx.Client(timeout=PATIENCE, verify=verify, **network)
 
     def __enter__(self) -> "RawClient":
         return self
