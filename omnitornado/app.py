@@ -22,7 +22,7 @@ from omnitornado.audit import AuditLog
 from omnitornado.net.fetched import Fetch
 from omnitornado.net.guarded_fetch import GuardedFetch
 from omnitornado.oauth.browser_session import BrowserSessions
-from omnitornado.oauth.client import Clients, OAuthClient
+from omnitornado.oauth.client import CLIENT_CREDENTIALS, Clients, OAuthClient
 from omnitornado.oauth.client_documents import DocumentRules, build_documents
 from omnitornado.oauth.consent import ConsentRules
 from omnitornado.oauth.device import DeviceRules
@@ -30,7 +30,7 @@ from omnitornado.oauth.introspection import IntrospectionRules, ResourceServer, 
 from omnitornado.oauth.issuance import REFRESH_GRACE, TokenRules
 from omnitornado.oauth.key_sets import RemoteKeySets
 from omnitornado.oauth.login import SignIn, ValidateUser
-from omnitornado.oauth.people import People, Person
+from omnitornado.oauth.people import People, Person, name_machine
 from omnitornado.oauth.redirect_uri import LOOPBACK_HOSTS
 from omnitornado.oauth.registration import RegistrationRules
 from omnitornado.oauth.resource import DEFAULT_PORTS, ProtectedResource
@@ -226,11 +226,16 @@ class AuthorizationServer:
         for scope in (*implied, *(token for tokens in implied.values() for token in tokens)):
             self._descriptions.setdefault(scope, "")
         policy = ScopePolicy(descriptions=self._descriptions, default=tuple(default_scope), implied=implied)
-        known = People(_expand_people(people, policy), is_open=validate_user is not None)
+        configured = _expand_clients(clients, policy)
+        known = People(
+            _expand_people(people, policy),
+            is_open=validate_user is not None,
+            machines=_find_machines(configured),
+        )
         servers = build_resource_servers(resource_servers)
         asks = fetch or GuardedFetch(refused_hosts=_find_own_hosts(issuer)).fetch
         presets = Clients(
-            _expand_clients(clients, policy),
+            configured,
             opened,
             key_sets=RemoteKeySets(asks),
             documents=build_documents(opened, asks, client_documents),
@@ -356,6 +361,15 @@ def _expand_clients(clients: Iterable[OAuthClient], policy: ScopePolicy) -> list
     return [
         client if client.scope is None else replace(client, scope=policy.expand(client.scope))
         for client in clients
+    ]
+
+
+def _find_machines(clients: Iterable[OAuthClient]) -> list[Person]:
+    """The clients that may act for themselves, in the place of a person."""
+    return [
+        Person(name_machine(client.client_id), scopes=client.scope)
+        for client in clients
+        if CLIENT_CREDENTIALS in client.grant_types
     ]
 
 

@@ -169,7 +169,12 @@ def test_the_authentication_method_follows_from_the_secret(
         ({"client_secret": SECRET, "token_endpoint_auth_method": "none"}, "never check the client_secret"),
         (
             {"client_secret": SECRET, "grant_types": ["refresh_token"]},
-            'grant_types: "authorization_code" or ',
+            'grant_types: "refresh_token" alone',
+        ),
+        ({"client_secret": SECRET, "grant_types": []}, "grant_types: "),
+        (
+            {"redirect_uris": ["https://a/"], "grant_types": ["authorization_code", "client_credentials"]},
+            'grant_types: "client_credentials" needs a client_secret or keys',
         ),
     ],
 )

@@ -8,6 +8,7 @@ from omnitornado.config.keys import Key, Settings
 from omnitornado.config.kinds import SCOPE, SCOPES, array, choice, text
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
+CLIENT_CREDENTIALS = "client_credentials"
 
 
 class UserSettings(Settings, frozen=True):
@@ -116,10 +117,11 @@ class ClientSettings(Settings, frozen=True):
     grant_types: Annotated[
         tuple[str, ...],
         Key(
-            kind=array(choice("authorization_code", "refresh_token", DEVICE_CODE)),
+            kind=array(choice("authorization_code", "refresh_token", DEVICE_CODE, CLIENT_CREDENTIALS)),
             default=["authorization_code", "refresh_token"],
             help="The grants that the client may use; without refresh_token people sign in again each time. "
-            "The device code is for clients on machines without a browser.",
+            "The device code is for clients on machines without a browser. client_credentials is for clients "
+            "that act for themselves, and for no person.",
         ),
     ]
     scope: Annotated[
@@ -128,7 +130,8 @@ class ClientSettings(Settings, frozen=True):
             kind=SCOPES,
             default=None,
             example="mcp",
-            help="The scopes that the client may ask for, with spaces between them. Left out: every scope.",
+            help="The scopes that the client may ask for, with spaces between them. Left out: every scope. "
+            "Nothing else limits a client that acts for itself.",
         ),
     ]
     client_uri: Annotated[

@@ -1,12 +1,12 @@
 """Rules across the keys of one table, or across tables; each raises MismatchError at the key to change."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from omnitornado.config.accounts import DEVICE_CODE, ClientSettings, UserSettings
+from omnitornado.config.accounts import CLIENT_CREDENTIALS, ClientSettings, UserSettings
 from omnitornado.config.addresses import is_loopback_host
 from omnitornado.config.errors import MismatchError
 from omnitornado.config.settings import ServerSettings
@@ -97,15 +97,21 @@ def build_client(values: dict[str, Any]) -> ClientSettings:
             "redirect_uris",
             "needed: only a client with a client_secret or keys may leave them to the first approval",
         )
-    if not {"authorization_code", DEVICE_CODE} & set(grants):
-        raise MismatchError(
-            "grant_types",
-            f'"authorization_code" or "{DEVICE_CODE}" is needed: no other gives the first token',
-        )
+    _check_grants(grants, is_public=not has_secret and not has_keys)
     found = "client_secret_basic" if has_secret else "private_key_jwt" if has_keys else "none"
     values["token_endpoint_auth_method"] = method or found
     values["client_name"] = values["client_name"] or values["client_id"]
     return ClientSettings(**values, either_secret_method=has_secret and method is None)
+
+
+def _check_grants(grants: Collection[str], *, is_public: bool) -> None:
+    """One of them gives the first token, and where no person is asked, the client proves itself."""
+    if set(grants) <= {"refresh_token"}:
+        raise MismatchError("grant_types", '"refresh_token" alone gives no first token: name another beside')
+    if is_public and CLIENT_CREDENTIALS in grants:
+        raise MismatchError(
+            "grant_types", f'"{CLIENT_CREDENTIALS}" needs a client_secret or keys: no person is asked'
+        )
 
 
 def _check_method(method: str | None, *, has_secret: bool, has_keys: bool) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +17,20 @@ _DIGEST = re.compile(r"sha256:([0-9A-Fa-f]{64})")
 MIN_SECRET_LENGTH = 8
 MIN_TOKEN_LENGTH = 16
 
-USERNAME = text("1 to 128 characters on one line", shortest=1)
+RESERVED_NAMES = ("client:",)
+"""What the names begin with that the server itself gives to those who are no people of `[[users]]`."""
+
+_NAME = text("1 to 128 characters on one line", shortest=1)
+
+
+def _parse_username(value: object) -> str:
+    username: str = _NAME.parse(value)
+    if unicodedata.normalize("NFKC", username).strip().casefold().startswith(RESERVED_NAMES):
+        raise ValueError(f"names that begin with {' or '.join(RESERVED_NAMES)} are the server's own")
+    return username
+
+
+USERNAME = Kind(_NAME.label, _parse_username)
 
 
 def _parse_password(value: object) -> str:

@@ -106,6 +106,11 @@ class Context(Conversation):
         return self._principal.username
 
     @property
+    def is_machine(self) -> bool:
+        """Whether no person is behind the call, and the client acts for itself."""
+        return self._principal.is_machine
+
+    @property
     def client_id(self) -> str:
         """The client that calls for them."""
         return self._principal.client_id

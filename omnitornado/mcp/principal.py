@@ -17,6 +17,10 @@ class Principal(msgspec.Struct, frozen=True):
     scopes: frozenset[str]
     grant: str = ""
     """A name for what they allowed it, that may be shown and logged; empty where there is none."""
+    is_machine: bool = False
+    """Whether no person is behind it: the client acts for itself, and `username` is a name made for it, that
+    no person has.
+    """
 
 
 PRINCIPAL: ContextVar[Principal] = ContextVar("omnitornado_principal")

@@ -16,9 +16,15 @@ from omnitornado.store.records import Client
 from omnitornado.store.transitions import Store
 
 DEVICE_CODE: Final = "urn:ietf:params:oauth:grant-type:device_code"
+CLIENT_CREDENTIALS: Final = "client_credentials"
 GRANT_TYPES: Final = ("authorization_code", "refresh_token", DEVICE_CODE)
+"""What any client may use that registers for it."""
 FIRST_GRANTS: Final = ("authorization_code", DEVICE_CODE)
-"""Those that give a first token; a client needs one of them."""
+"""Those of them that give a first token; a client needs one."""
+CONFIGURED_GRANTS: Final = (CLIENT_CREDENTIALS,)
+"""What a client may use if the operator says so: no person is asked there. It has to prove itself (RFC 6749
+§4.4).
+"""
 PRESET_GRANTS: Final = ("authorization_code", "refresh_token")
 """What a preset client may use unless it is configured otherwise."""
 AUTH_METHODS: Final = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
@@ -139,6 +145,12 @@ class Clients:
         return tuple(self._presets.values())
 
     @property
+    def configured_grants(self) -> Sequence[str]:
+        """Those of `CONFIGURED_GRANTS` that a preset client may use."""
+        used = {grant for client in self._presets.values() for grant in client.grant_types}
+        return tuple(grant for grant in CONFIGURED_GRANTS if grant in used)
+
+    @property
     def takes_documents(self) -> bool:
         return self._documents is not None
 
@@ -173,6 +185,8 @@ def build_preset(
 ) -> OAuthClient:
     """A preset client. Where no method is named, what it has decides: with a secret Basic and post are both
     good, with keys it signs. With "none" a secret counts for nothing, and the client is a public one.
+
+    Raises: ValueError for a public one that is to have a grant of `CONFIGURED_GRANTS`.
     """
     if token_endpoint_auth_method in WITHOUT_SECRET:
         client_secret = None
@@ -181,12 +195,15 @@ def build_preset(
     else:
         methods = ("client_secret_basic", "client_secret_post") if client_secret is not None else ()
         methods += ("private_key_jwt",) if keys is not None else ()
+    grants = tuple(grant_types)
+    if methods in ((), ("none",)) and not set(grants).isdisjoint(CONFIGURED_GRANTS):
+        raise ValueError(f"{client_id} has to prove itself to use {', '.join(CONFIGURED_GRANTS)}")
     return OAuthClient(
         client_id=client_id,
         client_name=client_name or client_id,
         redirect_uris=tuple(redirect_uris),
         auth_methods=methods or ("none",),
-        grant_types=tuple(grant_types),
+        grant_types=grants,
         secret_hash=None if client_secret is None else digest(client_secret),
         is_preset=True,
         client_uri=client_uri,

@@ -13,7 +13,7 @@ import msgspec
 from omnitornado.oauth.basic import list_spellings, parse_basic
 from omnitornado.oauth.errors import OAuthError
 from omnitornado.oauth.form import Parameters
-from omnitornado.oauth.people import People
+from omnitornado.oauth.people import People, is_machine
 from omnitornado.oauth.resource import ProtectedResource
 from omnitornado.oauth.scope import restrict
 from omnitornado.oauth.secrets import digest, is_same_secret
@@ -120,12 +120,13 @@ def build_response(
         "active": True,
         "iss": issuer,
         "sub": grant.username,
-        "username": grant.username,
         "aud": audience[0] if len(audience) == 1 else audience,
         "client_id": grant.client_id,
         "token_type": "Bearer",
         "exp": int(min(access.expires_at, grant.expires_at)),
     }
+    if not is_machine(grant.username):
+        body["username"] = grant.username
     if scope:
         body["scope"] = " ".join(scope)
     return body

@@ -70,12 +70,16 @@ class TokenResponse(msgspec.Struct, frozen=True):
 
 
 class Approval(msgspec.Struct, frozen=True):
-    """What a person has said yes to. `redirect_uri` is "" where a device asked."""
+    """What a person has said yes to, or the operator for a client that acts for itself. `redirect_uri` is ""
+    where no code went anywhere.
+    """
 
     username: str
     redirect_uri: str
     scope: tuple[str, ...]
     resources: tuple[str, ...]
+    can_refresh: bool = True
+    """False where the client needs no refresh token to come back (RFC 6749 §4.4.3)."""
 
 
 class FirstTokens(msgspec.Struct, frozen=True):
@@ -117,7 +121,7 @@ def build_grant(
     """The grant an approval stands for, and its refresh token if the client may have one."""
     grant_id = rules.token_bytes(GRANT_ID_BYTES)
     refresh_token = None
-    if "refresh_token" in client.grant_types:
+    if approval.can_refresh and "refresh_token" in client.grant_types:
         refresh_token = build_refresh_token(grant_id, token_bytes=rules.token_bytes)
     grant = Grant(
         grant_id=grant_id,

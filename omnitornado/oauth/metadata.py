@@ -20,8 +20,12 @@ def build_server_metadata(
     can_introspect: bool = False,
     takes_documents: bool = False,
     can_use_devices: bool = False,
+    configured_grants: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """RFC 8414 §2. The same document is served where clients look for OpenID Connect Discovery."""
+    """RFC 8414 §2. The same document is served where clients look for OpenID Connect Discovery.
+
+    `configured_grants`: those beside what any client may register for, that a configured one may use.
+    """
     document: dict[str, Any] = {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/authorize",
@@ -44,7 +48,8 @@ def build_server_metadata(
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
             "grant_types_supported": [
-                grant for grant in GRANT_TYPES if can_use_devices or grant != DEVICE_CODE
+                *(grant for grant in GRANT_TYPES if can_use_devices or grant != DEVICE_CODE),
+                *configured_grants,
             ],
             "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
             "token_endpoint_auth_signing_alg_values_supported": list(SIGNING_ALGORITHMS),

@@ -1,13 +1,23 @@
-"""Who may sign in, and what each person may grant."""
+"""Implements: RFC 9700 §4.15 (no client can be taken for a person): who may sign in, and what each may grant.
+
+A client that acts for itself (`client_credentials`) stands where a person would, under a name that no person
+can have. So everything that is kept for each person, and every limit, is kept for it as well.
+"""
 
 import unicodedata
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 import msgspec
 
+MACHINE: Final = "client:"
+"""What the name of a client that acts for itself begins with."""
+RESERVED: Final = (MACHINE,)
+"""No person's name begins so."""
+
 
 class Person(msgspec.Struct, frozen=True):
-    """Someone who may sign in."""
+    """Someone who may sign in; or a client that acts for itself, which can't."""
 
     username: str
     password_hash: bytes | None = None
@@ -21,32 +31,61 @@ def fold_username(username: str) -> str:
     return unicodedata.normalize("NFKC", username).strip().casefold()
 
 
+def name_machine(client_id: str) -> str:
+    """The name of a client that acts for itself."""
+    return MACHINE + client_id
+
+
+def is_machine(username: str) -> bool:
+    """Whether this is no person, but a client that acts for itself."""
+    return username.startswith(MACHINE)
+
+
+def is_reserved(username: str) -> bool:
+    """Whether a name is one that no person can have, in any spelling."""
+    return fold_username(username).startswith(RESERVED)
+
+
 class People:
     """The people of the configuration; or, where the application checks passwords itself, whoever it lets in.
+    Beside them the clients that act for themselves.
 
     One who is gone from the configuration has no session, grant or token any more, whatever the store still
     holds.
     """
 
-    def __init__(self, people: Iterable[Person] = (), *, is_open: bool = False) -> None:
-        self._people: Mapping[str, Person] = {person.username: person for person in people}
+    def __init__(
+        self, people: Iterable[Person] = (), *, is_open: bool = False, machines: Iterable[Person] = ()
+    ) -> None:
+        """Args: machines: clients that act for themselves, by `name_machine`. Raises: ValueError for a person
+        whose name is reserved.
+        """
+        self._listed = {person.username: person for person in people}
+        taken = next(filter(is_reserved, self._listed), None)
+        if taken is not None:
+            raise ValueError(f"the name {taken!r} is reserved")
+        self._people: Mapping[str, Person] = self._listed | {one.username: one for one in machines}
         self._is_open = is_open
-        self._spellings = {fold_username(name): name for name in self._people}
+        self._spellings = {fold_username(name): name for name in self._listed}
 
     def find_by_spelling(self, username: str) -> Person | None:
         """The person whom somebody who signs in means. Where the application checks passwords, it may take
         "Ada" for "ada": the one in the configuration is meant then, with the scopes that stand there.
         """
-        if username not in self._people and self._is_open:
+        if is_reserved(username):
+            return None
+        if username not in self._listed and self._is_open:
             username = self._spellings.get(fold_username(username), username)
         return self.find(username)
 
     @property
     def listed(self) -> tuple[Person, ...]:
         """The people of the configuration."""
-        return tuple(self._people.values())
+        return tuple(self._listed.values())
 
     def find(self, username: str) -> Person | None:
         """The person, or None when there is nobody of that name (any more)."""
         person = self._people.get(username)
-        return Person(username) if person is None and self._is_open else person
+        if person is not None or not self._is_open or username.startswith(RESERVED):
+            return person
+        return Person(username)

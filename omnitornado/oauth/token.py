@@ -5,8 +5,13 @@ module.
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from omnitornado.oauth import grant_authorization_code, grant_device_code, grant_refresh_token
-from omnitornado.oauth.client import DEVICE_CODE, OAuthClient
+from omnitornado.oauth import (
+    grant_authorization_code,
+    grant_client_credentials,
+    grant_device_code,
+    grant_refresh_token,
+)
+from omnitornado.oauth.client import CLIENT_CREDENTIALS, DEVICE_CODE, OAuthClient
 from omnitornado.oauth.client_auth import authenticate_client
 from omnitornado.oauth.errors import OAuthError, concerning
 from omnitornado.oauth.form import Parameters
@@ -16,6 +21,7 @@ GRANTS: Final[dict[str, Callable[..., Awaitable[TokenResponse]]]] = {
     "authorization_code": grant_authorization_code.redeem,
     "refresh_token": grant_refresh_token.redeem,
     DEVICE_CODE: grant_device_code.redeem,
+    CLIENT_CREDENTIALS: grant_client_credentials.redeem,
 }
 
 
@@ -42,7 +48,7 @@ def find_grant_type(grant_type: str, client: OAuthClient) -> Callable[..., Await
     if grant_type not in client.grant_types:
         raise OAuthError(
             code="unauthorized_client",
-            description=f"this client did not register for {grant_type}",
+            description=f"this client may not use {grant_type}",
             reason="grant_type_not_registered",
         )
     return redeem

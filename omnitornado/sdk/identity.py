@@ -34,6 +34,8 @@ class Caller(msgspec.Struct, frozen=True):
     expires_at: float
     issuer: str
     resource: str
+    is_machine: bool = False
+    """Whether the client acts for itself: then there is no one whose `username` could be told."""
 
     def build_claims(self) -> dict[str, Any]:
         return {
@@ -43,7 +45,7 @@ class Caller(msgspec.Struct, frozen=True):
             "exp": int(self.expires_at),
             "scope": " ".join(self.scopes),
             "client_id": self.client_id,
-            "username": self.username,
+            **({} if self.is_machine else {"username": self.username}),
             "client_name": self.client_name,
         }
 

@@ -2,7 +2,7 @@
 `MCPServer`, or an object of somebody else's package (`sdk_mount`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from tornado.routing import URLSpec
@@ -58,9 +58,17 @@ class McpMount:
     """`[mcp]`: an `MCPServer` of our own."""
 
     def __init__(
-        self, server: MCPServer, settings: McpSettings, tasks: TaskSettings, clock: Callable[[], float]
+        self,
+        server: MCPServer,
+        settings: McpSettings,
+        tasks: TaskSettings,
+        clock: Callable[[], float],
+        extensions: Iterable[str] = (),
     ) -> None:
+        """`extensions`: those of the login before it, to be announced with its own."""
         self.path, self.name, self.scope = settings.path, settings.name, settings.scope
+        for extension in extensions:
+            server.extensions.setdefault(extension, {})
         self._server = server
         self._settings = settings
         self._tasks = tasks

@@ -8,6 +8,7 @@ from omnitornado.config import Config
 from omnitornado.mcp.endpoint import EndpointStore
 from omnitornado.mcp.server import MCPServer
 from omnitornado.sdk.objects import Guest
+from omnitornado.serving.extensions import list_login_extensions
 from omnitornado.serving.mount import McpMount, Mount
 from omnitornado.serving.sdk_mount import SdkMount
 
@@ -17,7 +18,7 @@ T = TypeVar("T")
 def build_mount(app: MCPServer | Guest, config: Config, clock: Callable[[], float]) -> Mount:
     """What stands at `[mcp] path`."""
     return (
-        McpMount(app, config.mcp, config.tasks, clock)
+        McpMount(app, config.mcp, config.tasks, clock, list_login_extensions(config))
         if isinstance(app, MCPServer)
         else SdkMount(app, config, clock)
     )

@@ -254,6 +254,10 @@ class EmbeddedStore:
         )
         return await self._commit(*decision)
 
+    async def issue_grant(self, grant: Grant, access_hash: bytes, access: AccessToken, *, now: float) -> None:
+        changes = codes.start_grant(self._state, self._limits, grant, access_hash, access, now)
+        await self._commit(None, changes)
+
     async def find_grant(self, grant_id: bytes, *, now: float) -> Grant | None:
         grant = self._grants.find_living(grant_id, now)
         await self._engine.settle(grant_id)

@@ -204,6 +204,11 @@ class Store(Protocol):
         client's, or the grant's person has not approved it.
         """
 
+    async def issue_grant(self, grant: Grant, access_hash: bytes, access: AccessToken, *, now: float) -> None:
+        """Make a grant and its first access token, where nothing kept here stands for it: the client proved
+        what it is based on in the request itself. Marks the client as used.
+        """
+
     async def find_grant(self, grant_id: bytes, *, now: float) -> Grant | None: ...
 
     async def rotate_refresh(

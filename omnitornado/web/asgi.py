@@ -31,6 +31,7 @@ from omnitornado.mcp.needed_scopes import ScopeError
 from omnitornado.mcp.replies import build_error_reply, log_refusal
 from omnitornado.oauth.bearer import Bearer, parse_authorization
 from omnitornado.oauth.errors import printable
+from omnitornado.oauth.people import is_machine
 from omnitornado.sdk.asgi import Exchange, Head, Nobody, build_scope
 from omnitornado.sdk.asgi import Request as AsgiRequest
 from omnitornado.sdk.hosting import Hosting
@@ -206,6 +207,7 @@ class AsgiHandler(ProtectedHandler):
             expires_at=bearer.expires_at,
             issuer=issuer,
             resource=self.resource.build_url(issuer),
+            is_machine=is_machine(bearer.username),
         )
 
     async def cancel(self) -> None:

@@ -43,6 +43,7 @@ class ServerMetadataHandler(MetadataHandler):
                 can_use_devices=self.services.can_use_devices,
                 can_introspect=bool(self.services.introspection.servers),
                 takes_documents=self.services.clients.takes_documents,
+                configured_grants=self.services.clients.configured_grants,
             )
         )
 

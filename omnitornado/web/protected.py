@@ -18,6 +18,7 @@ from omnitornado.mcp.jsonrpc import INTERNAL_ERROR, INVALID_REQUEST
 from omnitornado.mcp.principal import Principal
 from omnitornado.mcp.replies import CONTENT_TYPE
 from omnitornado.oauth.bearer import Bearer, BearerError, build_challenge, check_bearer
+from omnitornado.oauth.people import is_machine
 from omnitornado.oauth.resource import ProtectedResource
 from omnitornado.store.transitions import StoreUnavailable
 from omnitornado.web.base import find_detail
@@ -211,4 +212,5 @@ def build_principal(bearer: Bearer) -> Principal:
         client_name=bearer.client_name,
         scopes=frozenset(bearer.scope),
         grant=bearer.grant_name,
+        is_machine=is_machine(bearer.username),
     )

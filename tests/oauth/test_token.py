@@ -13,7 +13,7 @@ from .world import SECRET, World, build_basic, refused, run
         ({"grant_type": None}, "invalid_request", "missing_grant_type"),
         ({"grant_type": ""}, "invalid_request", "missing_grant_type"),
         ({"grant_type": "password"}, "unsupported_grant_type", "grant_type_unsupported"),
-        ({"grant_type": "client_credentials"}, "unsupported_grant_type", "grant_type_unsupported"),
+        ({"grant_type": "client_credentials"}, "unauthorized_client", "grant_type_not_registered"),
         ({"grant_type": "implicit"}, "unsupported_grant_type", "grant_type_unsupported"),
         ({"grant_type": "authorization_code "}, "unsupported_grant_type", "grant_type_unsupported"),
         ({"code": None}, "invalid_request", "missing_code"),

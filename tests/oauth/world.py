@@ -20,14 +20,14 @@ from omnitornado.oauth.authorize import (
     check_authorization_request,
 )
 from omnitornado.oauth.bearer import Bearer, check_bearer
-from omnitornado.oauth.client import DEVICE_CODE, Clients, build_preset
+from omnitornado.oauth.client import CLIENT_CREDENTIALS, DEVICE_CODE, Clients, build_preset
 from omnitornado.oauth.client_metadata import parse_registration
 from omnitornado.oauth.consent import ConsentRules, approve, check_grantable
 from omnitornado.oauth.device import DeviceRequest, DeviceRules, build_device_key, request_device_code
 from omnitornado.oauth.errors import HTTP_STATUS, OAuthError, ValidatedRedirect
 from omnitornado.oauth.form import Parameters, parse_parameters
 from omnitornado.oauth.issuance import TokenResponse, TokenRules
-from omnitornado.oauth.people import People, Person
+from omnitornado.oauth.people import People, Person, name_machine
 from omnitornado.oauth.registration import RegistrationRules
 from omnitornado.oauth.resource import ProtectedResource
 from omnitornado.oauth.scope import ScopePolicy
@@ -62,6 +62,15 @@ TV = build_preset(
 )
 BOX = build_preset(client_id="box", client_secret=SECRET, client_name="Box", grant_types=[DEVICE_CODE])
 """Devices: one public, one that proves itself and may not refresh."""
+ROBOT = build_preset(
+    client_id="robot",
+    client_secret=SECRET,
+    client_name="Robot",
+    grant_types=[CLIENT_CREDENTIALS],
+    scope=["mcp"],
+)
+"""Acts for itself."""
+ROBOT_ITSELF = Person(name_machine("robot"), scopes=("mcp",))
 BARE = build_preset(client_id="bare", client_secret="bare secret")
 """Preset without redirect URIs: its first approval binds one."""
 
@@ -79,7 +88,7 @@ class World:
     def __init__(self, store: EmbeddedStore, clock: "Clock") -> None:
         self.store = store
         self.clock = clock
-        self.clients = Clients([WEB, NATIVE, BARE, TV, BOX], store)
+        self.clients = Clients([WEB, NATIVE, BARE, TV, BOX, ROBOT], store)
         self.rules = AuthorizationRules(
             issuer=ISSUER, clients=self.clients, store=store, scopes=SCOPES, resources=[MCP, FILES]
         )
@@ -91,10 +100,11 @@ class World:
         self.tokens = TokenRules(
             store=store,
             clients=self.clients,
-            people=People([ADA, BOB]),
+            people=People([ADA, BOB], machines=[ROBOT_ITSELF]),
             resources=[MCP, FILES],
             access_token_lifetime=3600.0,
             refresh_token_lifetime=86_400.0,
+            scopes=SCOPES,
         )
 
     @property

@@ -194,6 +194,9 @@ class Model:
         self._make_grant(grant, access_hash, access, now)
         return CodeOutcome.REDEEMED
 
+    def issue_grant(self, grant: Grant, access_hash: bytes, access: AccessToken, *, now: float) -> None:
+        self._make_grant(grant, access_hash, access, now)
+
     def _make_grant(self, grant: Grant, access_hash: bytes, access: AccessToken, now: float) -> None:
         self._forget(self.grants, now)
         client = self.find_client(grant.client_id, now=now)

@@ -15,6 +15,7 @@ from .samples import (
     Clock,
     build_access,
     build_binding,
+    build_client,
     build_code,
     build_consent,
     build_grant,
@@ -73,6 +74,51 @@ def test_redeeming_a_code_makes_the_grant_and_its_first_token(run: Run) -> None:
         assert outcome is CodeOutcome.REDEEMED
         assert await store.find_grant(grant.grant_id, now=START) == grant
         assert await store.find_access(TOKEN, now=START) == (build_access(grant), grant)
+
+    run(scenario)
+
+
+def test_a_grant_is_made_with_its_first_token_where_no_code_stands_for_it(run: Run) -> None:
+    """Required by RFC 6749 §4.4.3."""
+
+    async def scenario(store: Store, clock: Clock) -> None:
+        grant = build_grant(username="client:robot", refresh_hash=None)
+        await store.issue_grant(grant, TOKEN, build_access(grant), now=START)
+        assert await store.find_access(TOKEN, now=START) == (build_access(grant), grant)
+        assert await store.find_grants("client:robot", now=START) == [grant]
+        assert await store.revoke_grant(grant.grant_id)
+        assert await store.find_access(TOKEN, now=START) is None
+        assert await store.find_grants("client:robot", now=START) == []
+
+    run(scenario)
+
+
+def test_over_the_cap_the_grant_used_longest_ago_ends_with_its_token(run: Run) -> None:
+    """Our choice: for clients that act for themselves as for people, each of whom has a cap of their own."""
+
+    async def scenario(store: Store, clock: Clock) -> None:
+        ada = await _make_grant(store)
+        for number in range(4):
+            grant = build_grant(f"g{number}", username="client:robot", last_used_at=START + number)
+            await store.issue_grant(grant, digest(f"t{number}"), build_access(grant), now=START + 9)
+        left = [await store.find_access(digest(f"t{number}"), now=START + 9) for number in range(4)]
+        assert [found is not None for found in left] == [False, True, True, True]
+        assert len(await store.find_grants("client:robot", now=START + 9)) == 3
+        assert await store.find_grant(ada.grant_id, now=START + 9) is not None
+
+    run(scenario)
+
+
+def test_a_grant_marks_its_client_as_used(run: Run) -> None:
+    """Our choice: as one that was made from a code."""
+
+    async def scenario(store: Store, clock: Clock) -> None:
+        await store.register_client(build_client(expires_at=START + 60))
+        grant = build_grant()
+        await store.issue_grant(grant, TOKEN, build_access(grant), now=START)
+        client = await store.find_client("client-1", now=START + 1000)
+        assert client is not None
+        assert client.used_at == START
 
     run(scenario)
 

@@ -66,7 +66,7 @@ async def test_a_code_does_not_last(site: Site) -> None:
         ({"code": ""}, "invalid_request"),
         ({"grant_type": ""}, "invalid_request"),
         ({"grant_type": "password"}, "unsupported_grant_type"),
-        ({"grant_type": "client_credentials"}, "unsupported_grant_type"),
+        ({"grant_type": "client_credentials"}, "unauthorized_client"),
     ],
 )
 async def test_what_is_wrong_is_named_and_uses_nothing_up(

@@ -41,6 +41,13 @@ export async function refresh(session, { token = session.tokens.refresh_token, p
   return session.take(await oauth.processRefreshTokenResponse(session.as, session.client, response));
 }
 
+// Without a person
+
+export async function clientCredentials(session, { parameters = {} }) {
+  const response = await oauth.clientCredentialsGrantRequest(...session.parts, parameters, session.options);
+  return session.take(await oauth.processClientCredentialsResponse(session.as, session.client, response));
+}
+
 // What becomes of tokens
 
 export async function revoke(session, { token, hint }) {

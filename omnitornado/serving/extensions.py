@@ -1,0 +1,16 @@
+"""Our choice, after the MCP extension of OAuth client credentials ("Advertise support"): which of the login's
+ways without a person an endpoint announces.
+"""
+
+from typing import Final
+
+from omnitornado.config import Config
+from omnitornado.oauth.client import CLIENT_CREDENTIALS
+
+OAUTH_CLIENT_CREDENTIALS: Final = "io.modelcontextprotocol/oauth-client-credentials"
+
+
+def list_login_extensions(config: Config) -> list[str]:
+    """The names of the MCP extensions of authorization that this configuration turns on."""
+    grants = {grant for client in config.clients for grant in client.grant_types}
+    return [OAUTH_CLIENT_CREDENTIALS] if CLIENT_CREDENTIALS in grants else []
