@@ -331,7 +331,10 @@ class AuthorizationServer:
 
     async def close(self) -> None:
         """Let what is promised reach the disk, and end."""
-        self.services.sign_in.close()
+        services = self.services
+        services.sign_in.close()
+        if services.audit is not None:
+            services.refusals.end_period(services.audit, now=services.clock())
         await self.store.close()
 
 

@@ -3,6 +3,8 @@
 bcrypt reads 72 bytes and no more: a longer password is refused, never cut.
 """
 
+import base64
+import hashlib
 import re
 
 import bcrypt
@@ -12,6 +14,10 @@ MIN_ROUNDS = 4
 DEFAULT_ROUNDS = 12
 """bcrypt's cost: the work is 2 to this power."""
 
+_TO_BCRYPT = bytes.maketrans(
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
+    b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
+)
 _HASH = re.compile(rb"\$2[aby]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
 
 
@@ -36,12 +42,22 @@ def check_password(password: str) -> bytes:
     return encoded
 
 
-def hash_password(password: str, *, rounds: int = DEFAULT_ROUNDS) -> bytes:
-    """A bcrypt hash ("$2b$…", 60 bytes) with a fresh salt. Takes a quarter of a second at 12 rounds.
+def hash_password(password: str, *, rounds: int = DEFAULT_ROUNDS, salted_by: str | None = None) -> bytes:
+    """A bcrypt hash ("$2b$…", 60 bytes). Takes a quarter of a second at 12 rounds.
 
-    `rounds` is bcrypt's cost, 4 to 31. Raises ValueError for a password that `check_password` refuses.
+    `rounds` is bcrypt's cost, 4 to 31. The salt is fresh; with `salted_by`, a person's name, it is made of
+    that, so that a plain password that stays the same has the same hash at each start. Such a hash is for
+    memory: it is not kept. Raises ValueError for a password that `check_password` refuses.
     """
-    return bcrypt.hashpw(check_password(password), bcrypt.gensalt(rounds))
+    salt = bcrypt.gensalt(rounds) if salted_by is None else _build_salt(salted_by, rounds)
+    return bcrypt.hashpw(check_password(password), salt)
+
+
+def _build_salt(name: str, rounds: int) -> bytes:
+    raw = hashlib.sha256(b"omnitornado\0" + name.encode("utf-8", "surrogatepass")).digest()[:16]
+    # bcrypt's base64 has the usual letters in another order, and no padding.
+    letters = base64.b64encode(raw).rstrip(b"=").translate(_TO_BCRYPT)
+    return b"$2b$%02d$" % rounds + letters
 
 
 def check_hash(value: str | bytes) -> bytes:

@@ -14,7 +14,7 @@ LEAVES = frozenset({"audit", "base64url", "config", "net", "log", "passwords", "
 ALLOWED: dict[str, frozenset[str]] = {
     "audit": frozenset({"log"}),
     "base64url": frozenset(),
-    "config": frozenset({"base64url", "passwords"}),
+    "config": frozenset({"base64url", "net", "passwords"}),
     "doctor": LEAVES,
     "net": frozenset(),
     "log": frozenset(),

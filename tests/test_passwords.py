@@ -21,6 +21,20 @@ def test_two_hashes_of_one_password_differ() -> None:
     assert hash_password("password", rounds=MIN_ROUNDS) != hash_password("password", rounds=MIN_ROUNDS)
 
 
+def test_a_salt_made_of_a_name_gives_the_same_hash_again() -> None:
+    """Our choice: a plain password that stays the same signs nobody out at the next start."""
+
+    def build(password: str, name: str) -> bytes:
+        return check_hash(hash_password(password, rounds=MIN_ROUNDS, salted_by=name))
+
+    assert build("password", "ada") == build("password", "ada")
+    assert len({build("password", "ada"), build("password", "bob"), build("other", "ada")}) == 3
+    for name in ("", "é", "\ud800", "x" * 500, *map(str, range(40))):
+        hashed = build("password", name)
+        assert bcrypt.checkpw(b"password", hashed)
+        assert not bcrypt.checkpw(b"passwore", hashed)
+
+
 def test_the_default_cost_is_twelve() -> None:
     """Our choice."""
     assert hash_password("password").startswith(b"$2b$12$")

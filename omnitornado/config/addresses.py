@@ -8,6 +8,7 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 from omnitornado.config.kinds import Kind, expect_string, show
+from omnitornado.net.redirect_address import parse_redirect_uri
 
 RESERVED_SEGMENTS = frozenset(
     {
@@ -213,30 +214,16 @@ MCP_PATH = Kind('a path such as "/mcp"', _parse_mcp_path)
 
 
 def _parse_redirect_uri(value: object) -> str:
-    """Syntax alone; RFC 8252 §7: https, http on loopback, or an application's own scheme."""
     uri = expect_string(value, REDIRECT_URI.label)
-    if "#" in uri:
-        raise ValueError("a redirect URI has no fragment (RFC 6749 §3.1.2)")
-    if not _URI.fullmatch(uri):
-        raise ValueError(f"{show(uri)} is not an absolute URI in ASCII")
     try:
-        parts = urlsplit(uri)
-        port = parts.port
-    except ValueError:
-        raise ValueError(f"{show(uri)} is not a URI: its host or port is malformed") from None
-    if "@" in parts.netloc:
-        raise ValueError("a redirect URI has no user or password")
-    if parts.scheme in _DEFAULT_PORTS:
-        if not parts.hostname or port == 0:
-            raise ValueError(f"{show(uri)} has no host or a port of 0")
-        _normalise_host(parts.hostname)
-        if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
-            raise ValueError("http is for localhost, 127.0.0.1 and [::1] only: use https")
-    elif not parts.scheme:
-        raise ValueError(f"{show(uri)} is not an absolute URI")
-    elif "." not in parts.scheme and parts.scheme not in EDITOR_SCHEMES:
+        parsed = parse_redirect_uri(uri)
+    except ValueError as error:
+        # The part before an @ may be a password: it is not repeated.
+        raise ValueError(f"{'the address' if '@' in uri else show(uri)} {error}") from None
+    if parsed.is_private_scheme and "." not in parsed.scheme and parsed.scheme not in EDITOR_SCHEMES:
+        # An app that registers itself may have any; here it is likelier that somebody mistyped "https".
         raise ValueError(
-            f'the scheme "{parts.scheme}:" is not allowed: https, http on loopback, or an application\'s '
+            f'the scheme "{parsed.scheme}:" is not allowed: https, http on loopback, or an application\'s '
             "own scheme with a dot in it (RFC 8252 §7.1)"
         )
     return uri

@@ -82,7 +82,7 @@ def build_user(
                 "accepted only while [server] host and public_url are loopback: put a password_hash here, "
                 "from python -m omnitornado hash-password",
             )
-        values["password_hash"] = hash_password(password, rounds=rounds)
+        values["password_hash"] = hash_password(password, rounds=rounds, salted_by=values["username"])
     return UserSettings(**values)
 
 

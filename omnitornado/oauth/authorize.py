@@ -163,7 +163,7 @@ def _check_registered_redirect(presented: str | None, client: OAuthClient) -> Re
     try:
         return parse_redirect_uri(presented)
     except ValueError as error:
-        # A preset client's, which was checked by other rules when the configuration was read.
+        # A client's that a program made by itself: the configuration and registrations are checked before.
         raise _wrong_redirect(f"redirect_uri {error}", "redirect_unfit") from None
 
 

@@ -7,6 +7,7 @@ an HMAC keyed by that value over the form's purpose and what it showed: who does
 make one, nothing is kept for it, and a restart does not void it.
 """
 
+import hashlib
 import hmac
 import secrets
 from typing import Final
@@ -51,6 +52,7 @@ class BrowserSessions:
             expires_at=now + self.lifetime,
             address=address,
             user_agent=user_agent[:200],
+            password_stamp=build_password_stamp(person),
         )
         await self._store.open_session(
             digest(cookie), session, replaces=None if replaces is None else digest(replaces)
@@ -58,16 +60,27 @@ class BrowserSessions:
         return cookie
 
     async def find(self, cookie: str | None, *, now: float) -> tuple[BrowserSession, Person] | None:
-        """Who is signed in with this cookie; None for nobody, or for somebody who is gone."""
+        """Who is signed in with this cookie; None for nobody, for somebody who is gone, and where the
+        password has changed since.
+        """
         if cookie is None:
             return None
         session = await self._store.find_session(digest(cookie), now=now)
         person = None if session is None else self._people.find(session.username)
-        return None if session is None or person is None else (session, person)
+        if session is None or person is None:
+            return None
+        # Whoever knew the old password may have signed in with it.
+        is_same = hmac.compare_digest(session.password_stamp, build_password_stamp(person))
+        return (session, person) if is_same else None
 
     async def close(self, cookie: str) -> None:
         """Sign the browser out."""
         await self._store.close_session(digest(cookie))
+
+
+def build_password_stamp(person: Person) -> bytes:
+    """What tells a password from the one before it: a digest of its bcrypt hash, which nobody guesses."""
+    return hashlib.sha256(person.password_hash).digest() if person.password_hash else b""
 
 
 def is_cookie(value: str) -> bool:

@@ -10,7 +10,6 @@ from omnitornado.net.web_address import parse_web_address
 from omnitornado.oauth.client import OAuthClient, build_keys, build_preset
 from omnitornado.oauth.introspection import ResourceServer
 from omnitornado.oauth.jose import MAX_INLINE_KEYS, JoseError, read_key_set
-from omnitornado.oauth.redirect_uri import parse_redirect_uri
 from omnitornado.oauth.secrets import digest
 
 
@@ -21,9 +20,7 @@ def check_accounts(config: Config) -> None:
 
 
 def check_clients(config: Config) -> None:
-    """Raises: ConfigError for a preset client's redirect URI that no authorization request could use, or for
-    keys that could check nothing.
-    """
+    """Raises: ConfigError for a preset client's keys that could check nothing."""
     for client in config.clients:
         try:
             _check_client(client)
@@ -33,11 +30,6 @@ def check_clients(config: Config) -> None:
 
 def _check_client(client: ClientSettings) -> None:
     """Raises: ValueError."""
-    for uri in client.redirect_uris:
-        try:
-            parse_redirect_uri(uri)
-        except ValueError as error:
-            raise ValueError(f"redirect_uris of {client.client_id}: {uri!r} {error}") from None
     try:
         if client.jwks is not None:
             read_key_set(client.jwks, max_keys=MAX_INLINE_KEYS)

@@ -137,6 +137,8 @@ class BrowserSession(Record, frozen=True):
     expires_at: float
     address: str = ""
     user_agent: str = ""
+    password_stamp: bytes = b""
+    """A digest of the hash of the password that was given; empty where passwords are checked elsewhere."""
 
 
 class Consent(Record, frozen=True):

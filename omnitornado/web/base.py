@@ -217,7 +217,7 @@ class BaseHandler(RequestHandler):
     def record(self, event: str, **fields: Any) -> None:
         """One line of the audit log, where there is one and this endpoint has a place in it."""
         if self.services.audit is not None and self.is_audited:
-            self.services.audit.record(event, **fields)
+            self.services.refusals.record(self.services.audit, event, fields, now=self.now)
 
     def compute_etag(self) -> None:
         """None: what is not to be stored needs no name."""

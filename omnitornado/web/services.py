@@ -30,6 +30,7 @@ from omnitornado.oauth.throttle import RateLimit, UserCodeThrottle
 from omnitornado.store.transitions import Store
 from omnitornado.web.identity import Identity
 from omnitornado.web.in_flight import InFlight
+from omnitornado.web.refusals import Refusals
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ class Services:
     fetch: Fetch
     """Asks another host, guarded."""
     audit: AuditLog | None = None
+    refusals: Refusals = field(default_factory=Refusals)
+    """What keeps refusals from filling the audit log."""
     can_register: bool = True
     registrations: RateLimit = field(default_factory=lambda: RateLimit(60))
     can_use_devices: bool = True
@@ -82,10 +85,16 @@ class Services:
 
     def find_issuer(self, request: HTTPServerRequest) -> str | None:
         """Who this server is to a request; None for a `Host` that is not its own."""
-        scheme = find_client_scheme(
+        return self.identity().find_issuer(request.headers.get("Host"), self._find_proxied_scheme(request))
+
+    def find_scheme(self, request: HTTPServerRequest) -> str:
+        """How a client has reached this server: by a trusted proxy's word, or by the connection itself."""
+        return self._find_proxied_scheme(request) or request.protocol
+
+    def _find_proxied_scheme(self, request: HTTPServerRequest) -> str | None:
+        return find_client_scheme(
             request.remote_ip or "", request.headers.get("X-Forwarded-Proto"), self.trusted_proxies
         )
-        return self.identity().find_issuer(request.headers.get("Host"), scheme)
 
     def build_token_rules(self, address: str) -> TokenRules:
         """What a token request from this address is answered by."""

@@ -18,6 +18,7 @@ from omnitornado.web.admission import Admission
 from omnitornado.web.mcp import McpHandler, McpService
 from omnitornado.web.mcp_call import CallDelegate, Door
 from omnitornado.web.services import Services
+from omnitornado.web.target import is_absolute, resolve_absolute
 
 
 class Site(Application):
@@ -25,6 +26,7 @@ class Site(Application):
 
     def __init__(self, specs: Sequence[URLSpec], services: Services, **settings: Any) -> None:
         super().__init__(list(specs), **settings)
+        self.services = services
         self.doors: dict[str, Door] = {}
         """The short ways, by path."""
         for spec in specs:
@@ -61,16 +63,24 @@ class SiteDelegate(HTTPMessageDelegate):
                     door, start_line, headers, self._connection, self._server_connection, admitted
                 )
                 return None
-        request = HTTPServerRequest(
+        request = self._build_request(start_line, headers)
+        if is_absolute(start_line.path):
+            scheme = self._site.services.find_scheme(request)
+            start_line, headers = resolve_absolute(start_line, headers, scheme=scheme)
+            request = self._build_request(start_line, headers)
+        if door is not None:
+            door.admission.learn_host(request)
+        delegate = self._delegate = self._site.find_handler(request)
+        return delegate.headers_received(start_line, headers)
+
+    def _build_request(self, start_line: RequestStartLine, headers: HTTPHeaders) -> HTTPServerRequest:
+        """Raises: HTTPInputError for a `Host` that is none, or none at all."""
+        return HTTPServerRequest(
             connection=self._connection,
             server_connection=self._server_connection,
             start_line=start_line,
             headers=headers,
         )
-        if door is not None:
-            door.admission.learn_host(request)
-        delegate = self._delegate = self._site.find_handler(request)
-        return delegate.headers_received(start_line, headers)
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         assert self._delegate is not None  # noqa: S101 - the head has come

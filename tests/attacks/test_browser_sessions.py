@@ -1,11 +1,16 @@
 """Browser sessions that were planted, copied or read."""
 
+from pathlib import Path
+
+import bcrypt
 import pytest
 from web.browser import Browser, find_forms
 from web.conftest import StartSite
-from web.site import Site
+from web.site import CALLBACK, Site, build_initialize
 from web.test_login import read_cookie
 from web.wire import build_request, exchange
+
+HASHED, HASHED_ANEW = (bcrypt.hashpw(b"password", bcrypt.gensalt(4)).decode() for _ in range(2))
 
 
 @pytest.mark.gen_test
@@ -73,6 +78,41 @@ async def test_a_cookie_that_is_none_of_ours_is_replaced(site: Site, value: str)
     answer = await exchange(site.port, build_request("GET /login", site.port, headers=headers))
     assert answer.status == 200
     assert answer.headers["set-cookie"].startswith(f"omnitornado_session_{site.port}=")
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("before", "after", "is_signed_in"),
+    [
+        ("password", "password", True),
+        ("password", "changed", False),
+        (HASHED, HASHED, True),
+        (HASHED, HASHED_ANEW, False),
+        ("password", HASHED, False),
+    ],
+    ids=["plain", "plain-changed", "hash", "hash-changed", "hash-instead"],
+)
+async def test_a_session_of_a_changed_password_ends_at_the_next_start(
+    start_site: StartSite, tmp_path: Path, before: str, after: str, is_signed_in: bool
+) -> None:
+    """Our choice: somebody may have signed in with the old one. What apps were given stays."""
+    store = tmp_path / "state"
+    site = await start_site(users={"ada": before}, store=store)
+    browser = site.open_browser()
+    tokens = await site.obtain_tokens(browser)
+    assert (await browser.get("/account")).code == 200
+    await site.server.stop()
+
+    site = await start_site(users={"ada": after}, store=store)
+    again = site.open_browser()
+    again.cookies = {f"omnitornado_session_{site.port}": value for value in browser.cookies.values()}
+    assert (await again.get("/account")).code == (200 if is_signed_in else 302)
+    assert (
+        (await again.get(site.build_authorize_url(prompt="none")))
+        .headers["Location"]
+        .startswith(CALLBACK + ("?code=" if is_signed_in else "?error=login_required"))
+    )
+    assert (await site.call(tokens["access_token"], build_initialize())).code == 200
 
 
 @pytest.mark.gen_test

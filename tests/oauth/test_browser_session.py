@@ -1,5 +1,8 @@
 """The signed-in browser, and the anti-forgery field of its forms."""
 
+import itertools
+
+import msgspec
 import pytest
 
 from omnitornado.oauth.browser_session import BrowserSessions, build_form_token, is_cookie, is_form_token
@@ -98,6 +101,22 @@ def test_signing_out_ends_the_session_on_the_server() -> None:
         await sessions.close(cookie)
         assert await sessions.find(cookie, now=world.now) is None
         assert await sessions.find(other, now=world.now) is not None
+
+    run(scenario)
+
+
+def test_a_changed_password_signs_out_and_the_same_one_does_not() -> None:
+    """Our choice: whoever knew the old one may have signed in with it. Also where a password came or went."""
+
+    async def scenario(world: World) -> None:
+        old = msgspec.structs.replace(ADA, password_hash=b"$2b$04$old")
+        new = msgspec.structs.replace(ADA, password_hash=b"$2b$04$new")
+        without = msgspec.structs.replace(ADA, password_hash=None)
+        for before, after in itertools.product((old, new, without), repeat=2):
+            sessions = build_sessions(world, People([before]))
+            cookie = await sessions.open(before, replaces=None, address="", user_agent="", now=world.now)
+            found = await build_sessions(world, People([after, BOB])).find(cookie, now=world.now)
+            assert (found is not None) is (before == after)
 
     run(scenario)
 
