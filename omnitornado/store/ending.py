@@ -1,6 +1,5 @@
 """Ending a grant, and keeping its access tokens few."""
 
-from omnitornado.store.eviction import find_excess
 from omnitornado.store.limits import Limits
 from omnitornado.store.memory import Changes, State
 from omnitornado.store.records import AccessToken
@@ -25,14 +24,13 @@ def start_access(state: State, access_hash: bytes, access: AccessToken) -> Chang
     ]
 
 
-def add_access(state: State, limits: Limits, access_hash: bytes, access: AccessToken, now: float) -> Changes:
+def add_access(state: State, limits: Limits, access_hash: bytes, access: AccessToken) -> Changes:
     """One more token of a grant; over the cap, the one that ends first goes."""
-    gone = find_excess(
-        state.access,
-        state.access.find_owned(access.grant_id),
-        limits.access_tokens_per_grant,
-        adding=access_hash,
-        age=lambda record: record.expires_at,
-        now=now,
-    )
-    return [*(state.access.build_delete(key) for key in gone), state.access.build_put(access_hash, access)]
+    put = state.access.build_put(access_hash, access)
+    owned = state.access.find_owned(access.grant_id)
+    if len(owned) < limits.access_tokens_per_grant:
+        return (put,)
+    if state.access.get(access_hash) is not None:
+        owned = [key for key in owned if key != access_hash]
+    gone = owned[: len(owned) + 1 - limits.access_tokens_per_grant]
+    return [*(state.access.build_delete(key) for key in gone), put]

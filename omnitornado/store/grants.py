@@ -37,7 +37,7 @@ def rotate_refresh(
         rotated = _build_rotated(grant, successor, now)
         return Rotation(RefreshOutcome.ROTATED, rotated), (
             state.grants.build_put(grant_id, rotated),
-            *add_access(state, limits, access_hash, access, now),
+            *add_access(state, limits, access_hash, access),
         )
     previous = grant.previous_hash
     if (
@@ -67,7 +67,7 @@ def issue_access(
 ) -> tuple[bool, Changes]:
     if state.grants.find_living(access.grant_id, now) is None:
         return False, ()
-    return True, add_access(state, limits, access_hash, access, now)
+    return True, add_access(state, limits, access_hash, access)
 
 
 def revoke_access(state: State, access_hash: bytes, now: float) -> tuple[bool, Changes]:

@@ -2,10 +2,12 @@
 
 How a change becomes durable:
 1. `append`, in the same block of the loop that made the change, encodes it and puts it into the buffer.
-2. One flusher takes the whole buffer as one frame, and a thread writes and fsyncs it, and looks whether the
+2. As long as each turn of the loop brings more changes, they are gathered, for `GATHER` at the most: requests
+   that are there already share one fsync, and a single one waits for nobody.
+3. One flusher takes the whole buffer as one frame, and a thread writes and fsyncs it, and looks whether the
    file still stands under its name. Whatever is appended meanwhile waits for the next round, so that a
    hundred waiters share one fsync.
-3. `wait` returns after the fsync that covers everything appended (urgently) before it was called.
+4. `wait` returns after the fsync that covers everything appended (urgently) before it was called.
 
 When a round fails, or takes longer than a client would wait:
 1. In the same block of the loop, every change that somebody waits for is taken back in memory, the last one
@@ -22,7 +24,7 @@ import contextlib
 import errno
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Literal
+from typing import Literal, TypeVar
 
 from omnitornado.store.codec import build_batch, build_entry
 from omnitornado.store.files import Files, Layout
@@ -32,10 +34,15 @@ from omnitornado.store.memory import Changes
 from omnitornado.store.recovery import Recovered
 from omnitornado.store.transitions import StoreUnavailable
 
+T = TypeVar("T")
+
 Durability = Literal["always", "interval"]
 
 FLUSH_DELAY = 0.5
 """Seconds that a change nobody waits for may stay in the buffer; with the fsync itself, less than one."""
+
+GATHER = 0.002
+"""Seconds that a round waits for further changes at most, and only while they keep coming."""
 
 
 def create_journal(layout: Layout, files: Files, generation: int) -> int:
@@ -90,9 +97,10 @@ class Journal:
         self._pending: list[Changes] = []
         """How to take back what is in the buffer or on its way to the disk, oldest first."""
         self._appended = self._wanted = self._flushed = 0
-        self._failures = 0
         self._unsettled: set[str | bytes] = set()
         self._in_flight: set[str | bytes] = set()
+        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
+        """Who waits, and for how many changes to be on the disk."""
         self._flusher: asyncio.Task[None] | None = None
         self._closing = False
         self._timer: asyncio.TimerHandle | None = None
@@ -102,7 +110,6 @@ class Journal:
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         self._turn = asyncio.Lock()
-        self._round: asyncio.Future[None] = self._loop.create_future()
         self._flusher = self._loop.create_task(self._run(), name="store-flusher")
 
     @property
@@ -162,12 +169,11 @@ class Journal:
         await self._wait_for(self._appended)
 
     async def _wait_for(self, target: int) -> None:
-        failures = self._failures
-        while self._flushed < target:
-            # Shielded: a waiter that is cancelled must not cancel the round that others wait for.
-            await asyncio.shield(self._round)
-            if self._failures != failures:
-                raise StoreUnavailable("the journal could not be written")
+        if self._flushed < target:
+            # A future for each: a waiter that is cancelled must not cancel what others wait for.
+            waiter: asyncio.Future[None] = self._loop.create_future()
+            self._waiters.append((target, waiter))
+            await waiter
 
     async def rotate(self) -> int:
         """Go on in a new journal file; gives its generation. All earlier changes stand in earlier files.
@@ -234,8 +240,16 @@ class Journal:
     async def _run(self) -> None:
         while not (self._closing and not self._buffer):
             await self._wake.wait()
+            await self._gather()
             self._wake.clear()
             await self._flush_round()
+
+    async def _gather(self) -> None:
+        latest = self._loop.time() + GATHER
+        seen = -1
+        while seen != self._appended and not self._closing and self._loop.time() < latest:
+            seen = self._appended
+            await asyncio.sleep(0)
 
     async def _flush_round(self) -> None:
         async with self._turn:
@@ -247,11 +261,17 @@ class Journal:
             if entries:
                 await self._write_round(entries)
             self._in_flight = set()
-        self._end_round()
+        self._wake_waiters()
 
-    def _end_round(self) -> None:
-        done, self._round = self._round, self._loop.create_future()
-        done.set_result(None)
+    def _wake_waiters(self) -> None:
+        waiting, self._waiters = self._waiters, []
+        for target, waiter in waiting:
+            if waiter.done():  # cancelled
+                continue
+            if target <= self._flushed:
+                waiter.set_result(None)
+            else:
+                self._waiters.append((target, waiter))
 
     async def _write_round(self, entries: list[bytes]) -> None:
         written = await self._attempt(self._write, entries)
@@ -265,30 +285,42 @@ class Journal:
         """What a step on the thread gives; None, with all that was under way taken back, where it fails or
         stalls.
         """
+        done: asyncio.Future[int] = self._loop.create_future()
+        timer = self._loop.call_later(self._stall_limit, self._stall, done)
         try:
-            running = self._loop.run_in_executor(self._executor, step, *arguments)
-            done, _ = await asyncio.wait([running], timeout=self._stall_limit)
-            if done:
-                return running.result()
+            self._executor.submit(self._take_step, done, step, *arguments)
+            return await done
         except Exception as error:
             self._fail(error)
             return None
-        # Whatever becomes of it: what it writes goes into a file that is given up.
-        running.add_done_callback(asyncio.Future.exception)
+        finally:
+            timer.cancel()
+
+    def _take_step(self, done: "asyncio.Future[int]", step: Callable[..., int], *arguments: object) -> None:
+        """On the thread. Says how it went by one call to the loop, which is most of what a round costs."""
+        try:
+            outcome: int | Exception = step(*arguments)
+        except Exception as error:
+            outcome = error
+        with contextlib.suppress(RuntimeError):  # a loop that has ended, which nobody waits on any more
+            self._loop.call_soon_threadsafe(_settle, done, outcome)
+
+    def _stall(self, done: "asyncio.Future[int]") -> None:
+        # Whatever becomes of the step: what it writes goes into a file that is given up.
         limit = f"the disk has not answered for {self._stall_limit:g} s"
-        self._fail(TimeoutError(errno.ETIMEDOUT, limit))
-        return None
+        _settle(done, TimeoutError(errno.ETIMEDOUT, limit))
 
     def _fail(self, error: BaseException) -> None:
         self.failure = error
-        self._failures += 1
         for undo in reversed(self._pending):
             self._undo(undo)
         self._pending, self._buffer = [], []
         self._unsettled, self._in_flight = set(), set()
         self._flushed = self._appended
         self._executor.submit(self._cut_off, self._fd, self.size)
-        self._end_round()
+        waiting, self._waiters = self._waiters, []
+        for _, waiter in waiting:
+            _settle(waiter, StoreUnavailable("the journal could not be written"))
         self.on_failure(error)
 
     def _cut_off(self, fd: int, size: int) -> None:
@@ -308,6 +340,16 @@ class Journal:
     def _check_place(self) -> int:
         self._files.check_place(self._fd, self._layout.build_journal(self.generation))
         return 0
+
+
+def _settle(future: "asyncio.Future[T]", outcome: T | Exception) -> None:
+    """Say how it went, unless nobody asks any more."""
+    if future.done():
+        return
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
 
 
 class NoJournal:

@@ -48,7 +48,8 @@ class Table(Generic[K, V]):
 
     `ends` gives a record's end in seconds since the epoch (None: never); `group` the name its key is indexed
     under, for instance the person's; `client` the client's id, where records are looked for by that as well;
-    `owner` the id of the grant, where each has a few. `slice_size` is how many a snapshot takes at once.
+    `owner` the id of the grant, where each has a few that all end. `slice_size` is how many a snapshot takes
+    at once.
     """
 
     def __init__(
@@ -70,7 +71,9 @@ class Table(Generic[K, V]):
         self._ends = ends
         self._groups: Groups[K, V] | None = None if group is None else Groups(group)
         self._clients: Groups[K, V] | None = None if client is None else Groups(client)
-        self._owners: SmallGroups[K, V] | None = None if owner is None else SmallGroups(owner)
+        self._owners: SmallGroups[K, V] | None = (
+            None if owner is None or ends is None else SmallGroups(owner, ends, self.get)
+        )
         self._indexes: list[Groups[K, V] | SmallGroups[K, V]] = [
             index for index in (self._groups, self._clients, self._owners) if index is not None
         ]
@@ -102,7 +105,7 @@ class Table(Generic[K, V]):
         return {} if self._clients is None else self._clients.find_members(client_id)
 
     def find_owned(self, owner: bytes) -> Sequence[K]:
-        """Keys of the records of a grant."""
+        """Keys of the records of a grant, those that end first before the others."""
         return () if self._owners is None else self._owners.find_members(owner)
 
     def build_put(self, key: K, record: V) -> Change:

@@ -266,6 +266,52 @@ async def _turn_over() -> None:
         await asyncio.sleep(0)
 
 
+def test_changes_that_come_turn_after_turn_share_one_fsync_and_a_single_one_waits_for_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our choice: requests that are there already are worth a moment, and nobody waits for those that may
+    come.
+    """
+    monkeypatch.setattr("omnitornado.store.journal.GATHER", 3600.0)
+    files = FaultyFiles()
+
+    async def scenario() -> None:
+        async with opened(tmp_path / "state", files=files) as store:
+            await register(store, "single")
+            at_first = files.fsyncs
+            waiting: list[asyncio.Task[None]] = []
+            for number in range(20):
+                waiting.append(asyncio.create_task(register(store, str(number))))
+                await asyncio.sleep(0)
+            await asyncio.gather(*waiting)
+            assert files.fsyncs == at_first + 1
+            await register(store, "another")
+            assert files.fsyncs == at_first + 2
+
+    asyncio.run(scenario())
+
+
+def test_a_round_waits_for_no_more_than_a_moment_however_many_changes_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our choice: a server that is never idle answers all the same."""
+    monkeypatch.setattr("omnitornado.store.journal.GATHER", 0.0)
+    files = FaultyFiles()
+
+    async def scenario() -> None:
+        async with opened(tmp_path / "state", files=files) as store:
+            await store.save_snapshot()
+            first = asyncio.create_task(register(store, "first"))
+            waiting: list[asyncio.Task[None]] = []
+            while not first.done():
+                waiting.append(asyncio.create_task(register(store, str(len(waiting)))))
+                await asyncio.sleep(0)
+            assert not all(task.done() for task in waiting)
+            await asyncio.gather(*waiting)
+
+    asyncio.run(scenario())
+
+
 def test_nothing_is_answered_from_a_change_before_it_is_on_the_disk(tmp_path: Path) -> None:
     """Our choice: refusals and reads included; what has no pending change is answered at once."""
     files = FaultyFiles()

@@ -3,6 +3,9 @@
 import asyncio
 from pathlib import Path
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from omnitornado.store.expiry import RUN, ExpiryBuckets
 from omnitornado.store.memory import State
 
@@ -80,6 +83,28 @@ def test_what_is_swept_leaves_the_indexes_too() -> None:
     state.sessions.delete(b"t")
     state.sessions.delete(b"t")
     assert set(state.sessions.find_members("ada")) == set()
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 12), st.none() | st.integers(0, 5)), max_size=40))
+def test_tokens_of_a_grant_stand_in_the_order_in_which_they_end(
+    steps: list[tuple[int, int | None]],
+) -> None:
+    """Our choice: who must go is found without a look at each; two that end together go by their digests."""
+    state = State()
+    grant = build_grant()
+    living: dict[bytes, float] = {}
+    for number, end in steps:
+        key = digest(str(number))
+        if end is None:
+            state.access.delete(key)
+            living.pop(key, None)
+        else:
+            living[key] = START + end
+            state.access.put(key, build_access(grant, expires_at=living[key]))
+        assert list(state.access.find_owned(grant.grant_id)) == sorted(
+            living, key=lambda one: (living[one], one)
+        )
 
 
 def test_slices_give_every_record_once_while_the_table_changes() -> None:
