@@ -31,6 +31,7 @@ from omnitornado.oauth.issuance import REFRESH_GRACE, TokenRules
 from omnitornado.oauth.key_sets import RemoteKeySets
 from omnitornado.oauth.login import SignIn, ValidateUser
 from omnitornado.oauth.people import People, Person, name_machine
+from omnitornado.oauth.pushed_request import PushRules
 from omnitornado.oauth.redirect_uri import LOOPBACK_HOSTS
 from omnitornado.oauth.registration import RegistrationRules
 from omnitornado.oauth.resource import DEFAULT_PORTS, ProtectedResource
@@ -50,6 +51,7 @@ from omnitornado.web.introspect import IntrospectHandler
 from omnitornado.web.login import LoginHandler, LogoutHandler
 from omnitornado.web.mcp import McpHandler
 from omnitornado.web.metadata import ResourceMetadataHandler, ServerMetadataHandler
+from omnitornado.web.pushed_request import PushedRequestHandler
 from omnitornado.web.register import ClientConfigurationHandler, RegisterHandler
 from omnitornado.web.revoke import RevokeHandler
 from omnitornado.web.services import FindTools, Services
@@ -107,6 +109,7 @@ ROUTES: Final = (
         "/path/.well-known/oauth-protected-resource",
     ),
     Route("/authorize", AuthorizeHandler, "RFC 6749 §3.1, OAuth 2.1 §3.1, RFC 9207", "/authorize"),
+    Route("/par", PushedRequestHandler, "RFC 9126 §2", "/par"),
     Route("/consent", ConsentHandler, "RFC 6749 §4.1.1", "/consent"),
     Route("/token", TokenHandler, "RFC 6749 §3.2, RFC 7636, RFC 8707", "/token"),
     Route("/register", RegisterHandler, "RFC 7591 §3", "/register"),
@@ -187,6 +190,10 @@ class AuthorizationServer:
         device_code_lifetime: float = 600.0,
         device_interval: float = 5.0,
         device_codes_per_minute: int = 30,
+        can_push: bool = True,
+        must_push: bool = False,
+        pushed_request_lifetime: float = 600.0,
+        pushed_requests_per_minute: int = 60,
         resource_servers: Iterable[ResourceServer] = (),
         allowed_origins: Iterable[str] = (),
         trusted_proxies: Sequence[IPv4Network | IPv6Network] = (),
@@ -288,6 +295,10 @@ class AuthorizationServer:
             registrations=RateLimit(registrations_per_minute),
             can_use_devices=can_use_devices,
             device_requests=RateLimit(device_codes_per_minute),
+            can_push=can_push,
+            must_push=can_push and must_push,
+            pushes=PushRules(lifetime=pushed_request_lifetime, token_bytes=token_bytes),
+            push_rate=RateLimit(pushed_requests_per_minute),
             allowed_origins=frozenset(allowed_origins),
             trusted_proxies=trusted_proxies,
             find_tools=find_tools,

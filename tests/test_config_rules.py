@@ -280,6 +280,12 @@ def test_upstreams_are_refused_with_the_reason(tmp_path: Path) -> None:
     assert message == "<python>: [mcp] upstreams: upstream servers are not supported in this version"
 
 
+def test_pushes_are_required_only_where_they_are_taken(tmp_path: Path) -> None:
+    """Our choice: nobody could sign in."""
+    message = refuse(tmp_path, pushed_requests={"enabled": False, "required": True})
+    assert message.startswith("<python>: [pushed_requests] required: needs enabled = true")
+
+
 @pytest.mark.parametrize("value", [1, "x", True, [], [1]])
 def test_a_table_that_is_none_is_refused(tmp_path: Path, value: object) -> None:
     """Our choice."""

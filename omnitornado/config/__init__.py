@@ -13,6 +13,7 @@ from omnitornado.config.device import DeviceSettings
 from omnitornado.config.endpoint import McpSettings
 from omnitornado.config.errors import ConfigError
 from omnitornado.config.outbound import OutboundSettings
+from omnitornado.config.pushed_requests import PushedRequestSettings
 from omnitornado.config.registration import RegistrationSettings
 from omnitornado.config.resource_servers import ResourceServerSettings
 from omnitornado.config.scopes import ScopeSettings
@@ -39,6 +40,7 @@ __all__ = [
     "McpSettings",
     "OutboundSettings",
     "Overrides",
+    "PushedRequestSettings",
     "RegistrationSettings",
     "ResourceServerSettings",
     "ScopeSettings",

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from omnitornado.config.addresses import JWKS_URI, REDIRECT_URI, WEB_ADDRESS
 from omnitornado.config.credentials import CLIENT_ID, CLIENT_SECRET, JWKS, PASSWORD, PASSWORD_HASH, USERNAME
 from omnitornado.config.keys import Key, Settings
-from omnitornado.config.kinds import SCOPE, SCOPES, array, choice, text
+from omnitornado.config.kinds import BOOLEAN, SCOPE, SCOPES, array, choice, text
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 CLIENT_CREDENTIALS = "client_credentials"
@@ -132,6 +132,15 @@ class ClientSettings(Settings, frozen=True):
             example="mcp",
             help="The scopes that the client may ask for, with spaces between them. Left out: every scope. "
             "Nothing else limits a client that acts for itself.",
+        ),
+    ]
+    require_pushed_authorization_requests: Annotated[
+        bool,
+        Key(
+            kind=BOOLEAN,
+            default=False,
+            help="Whether the client must push its authorization requests (RFC 9126); then nobody can send a "
+            "browser here with one of their own making in its name.",
         ),
     ]
     client_uri: Annotated[

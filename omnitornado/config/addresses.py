@@ -25,6 +25,7 @@ RESERVED_SEGMENTS = frozenset(
         "logout",
         "metrics",
         "omnitornado",
+        "par",
         "register",
         "revoke",
         "robots.txt",

@@ -25,6 +25,7 @@ from omnitornado.config.keys import REQUIRED, Key, Section, Settings
 from omnitornado.config.kinds import name_type
 from omnitornado.config.limits import LimitSettings
 from omnitornado.config.outbound import OutboundSettings
+from omnitornado.config.pushed_requests import PushedRequestSettings, check_pushed_requests
 from omnitornado.config.registration import RegistrationSettings
 from omnitornado.config.resource_servers import ResourceServerSettings
 from omnitornado.config.scopes import ScopeSettings
@@ -98,6 +99,9 @@ def _build(data: Mapping[str, Any], origin: Origin, rounds: int) -> Config:
     tasks = _build_settings(TaskSettings, data, origin)
     with _pointing_at(("tasks",), origin):
         check_tasks(tasks)
+    pushed_requests = _build_settings(PushedRequestSettings, data, origin)
+    with _pointing_at(("pushed_requests",), origin):
+        check_pushed_requests(pushed_requests)
     return Config(
         server=server,
         tokens=_build_settings(TokenSettings, data, origin),
@@ -109,6 +113,7 @@ def _build(data: Mapping[str, Any], origin: Origin, rounds: int) -> Config:
         audit=audit,
         limits=_build_settings(LimitSettings, data, origin),
         device=_build_settings(DeviceSettings, data, origin),
+        pushed_requests=pushed_requests,
         mcp=_build_settings(McpSettings, data, origin),
         tasks=tasks,
         clients=_build_clients(data, origin),

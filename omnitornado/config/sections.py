@@ -12,6 +12,7 @@ from omnitornado.config.endpoint import McpSettings
 from omnitornado.config.keys import Section
 from omnitornado.config.limits import LimitSettings
 from omnitornado.config.outbound import OutboundSettings
+from omnitornado.config.pushed_requests import PushedRequestSettings
 from omnitornado.config.registration import RegistrationSettings
 from omnitornado.config.resource_servers import ResourceServerSettings
 from omnitornado.config.scopes import ScopeSettings
@@ -37,6 +38,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     audit: AuditSettings
     limits: LimitSettings
     device: DeviceSettings
+    pushed_requests: PushedRequestSettings
     users: tuple[UserSettings, ...]
     clients: tuple[ClientSettings, ...]
     resource_servers: tuple[ResourceServerSettings, ...]
@@ -94,6 +96,11 @@ SECTIONS = (
         name="device",
         settings=DeviceSettings,
         help="Signing in from machines without a browser (RFC 8628).",
+    ),
+    Section(
+        name="pushed_requests",
+        settings=PushedRequestSettings,
+        help="Authorization requests that clients send to the server themselves (RFC 9126).",
     ),
     Section(
         name="users",

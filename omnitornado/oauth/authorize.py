@@ -19,6 +19,13 @@ from omnitornado.oauth.scope import ScopePolicy, check_client_scope
 from omnitornado.store.transitions import Store
 
 
+class PushedName(msgspec.Struct, frozen=True):
+    """What the store has a pushed request under, and when it was pushed."""
+
+    key: bytes
+    pushed_at: float
+
+
 class AuthorizationRequest(msgspec.Struct, frozen=True):
     """A request every check of which has passed."""
 
@@ -32,6 +39,8 @@ class AuthorizationRequest(msgspec.Struct, frozen=True):
     resources: tuple[str, ...]
     code_challenge: str
     prompt: frozenset[str]
+    pushed: PushedName | None = None
+    """Set where the client pushed it (RFC 9126): a code uses it up."""
 
 
 class AuthorizationRules(msgspec.Struct, frozen=True):
@@ -42,25 +51,34 @@ class AuthorizationRules(msgspec.Struct, frozen=True):
     store: Store
     scopes: ScopePolicy
     resources: Sequence[ProtectedResource]
+    requires_pushed: bool = False
+    """Whether every client must push its requests (RFC 9126 §5)."""
 
 
 async def check_authorization_request(
-    parameters: Parameters, rules: AuthorizationRules, *, now: float
+    parameters: Parameters, rules: AuthorizationRules, *, now: float, pushed: PushedName | None = None
 ) -> AuthorizationRequest:
-    """Raises: OAuthError, with `redirect` once there is a safe one."""
+    """Of parameters from a browser, or, with `pushed`, of those that a client pushed. Raises: OAuthError,
+    with `redirect` once there is a safe one.
+    """
     parameters.check_unique("client_id", "redirect_uri", "state")
     client = await load_client(parameters, rules.clients, now=now)
     with concerning(client=client.client_id):
-        return await check_known_client(client, parameters, rules)
+        request = await check_known_client(client, parameters, rules, is_pushed=pushed is not None)
+        return msgspec.structs.replace(request, pushed=pushed)
 
 
 async def check_known_client(
-    client: OAuthClient, parameters: Parameters, rules: AuthorizationRules
+    client: OAuthClient, parameters: Parameters, rules: AuthorizationRules, *, is_pushed: bool
 ) -> AuthorizationRequest:
     """The rest of the list. Raises: OAuthError."""
     uri, binds = await check_redirect(parameters, client, rules.store)
     redirect = ValidatedRedirect(uri=uri.uri, state=parameters.get("state"), issuer=rules.issuer)
     try:
+        parameters.check_unique(redirect=redirect)
+        if not is_pushed:
+            check_push_required(client, rules, redirect)
+        reject_request_objects(parameters, redirect)
         return check_parameters(parameters, client, redirect, uri, rules, binds=binds)
     except OAuthError as error:
         if binds:
@@ -79,8 +97,6 @@ def check_parameters(
     binds: bool,
 ) -> AuthorizationRequest:
     """What is left to check once there is an address to answer to. Raises: OAuthError."""
-    parameters.check_unique(redirect=redirect)
-    reject_request_objects(parameters, redirect)
     check_response_type(parameters, redirect)
     check_response_mode(parameters, redirect)
     check_grant_type(client, redirect)
@@ -181,6 +197,17 @@ def reject_request_objects(parameters: Parameters, redirect: ValidatedRedirect) 
                 reason="request_object",
                 redirect=redirect,
             )
+
+
+def check_push_required(client: OAuthClient, rules: AuthorizationRules, redirect: ValidatedRedirect) -> None:
+    """RFC 9126 §5 and §6. Raises: OAuthError invalid_request."""
+    if rules.requires_pushed or client.requires_pushed:
+        raise OAuthError(
+            code="invalid_request",
+            description="the authorization request must be pushed first (RFC 9126)",
+            reason="push_required",
+            redirect=redirect,
+        )
 
 
 def check_response_type(parameters: Parameters, redirect: ValidatedRedirect) -> None:

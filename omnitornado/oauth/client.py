@@ -30,6 +30,8 @@ PRESET_GRANTS: Final = ("authorization_code", "refresh_token")
 AUTH_METHODS: Final = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
 DOCUMENT_PREFIX: Final = "https://"
 """What an id begins with that is the address of its client's own document. No registered one does."""
+REQUIRES_PUSHED: Final = "require_pushed_authorization_requests"
+"""The member of a client's metadata (RFC 9126 §6)."""
 WITHOUT_SECRET: Final = frozenset({"private_key_jwt", "none"})
 SIGNING_ALGORITHMS: Final = ("RS256", "PS256", "ES256", "EdDSA", "Ed25519")
 """What a client may sign its assertion with (RFC 8414 §2)."""
@@ -80,6 +82,8 @@ class OAuthClient(msgspec.Struct, frozen=True):
     """What it signs its assertions with, for `private_key_jwt`."""
     origin: ClientOrigin | None = None
     """Set for a client that is known by its own document."""
+    requires_pushed: bool = False
+    """Whether it asks for authorization by pushed requests alone (RFC 9126 §6)."""
 
     @property
     def is_confidential(self) -> bool:
@@ -182,6 +186,7 @@ def build_preset(
     client_uri: str | None = None,
     scope: Iterable[str] | None = None,
     keys: ClientKeys | None = None,
+    require_pushed_authorization_requests: bool = False,
 ) -> OAuthClient:
     """A preset client. Where no method is named, what it has decides: with a secret Basic and post are both
     good, with keys it signs. With "none" a secret counts for nothing, and the client is a public one.
@@ -209,6 +214,7 @@ def build_preset(
         client_uri=client_uri,
         scope=None if scope is None else tuple(scope),
         keys=keys,
+        requires_pushed=require_pushed_authorization_requests,
     )
 
 
@@ -234,4 +240,5 @@ def _from_record(record: Client) -> OAuthClient:
         secret_hash=record.secret_hash,
         client_uri=uri if isinstance(uri, str) else None,
         keys=build_keys(metadata),
+        requires_pushed=metadata.get(REQUIRES_PUSHED) is True,
     )

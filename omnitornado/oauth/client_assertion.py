@@ -23,7 +23,7 @@ from omnitornado.store.transitions import UseOutcome
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 STRICT_TYPE: Final = "client-authentication+jwt"
-AUDIENCE_PATHS: Final = ("/token", "/revoke")
+AUDIENCE_PATHS: Final = ("/token", "/revoke", "/par", "/device_authorization")
 """Where clients authenticate. An assertion is good once: it matters little which of these it names."""
 LEEWAY: Final = 30.0
 """Seconds for clocks that differ."""

@@ -3,7 +3,7 @@ assertion and by none, as registered.
 """
 
 from collections.abc import Iterable
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from omnitornado.oauth.basic import list_spellings, parse_basic
 from omnitornado.oauth.client import Clients, OAuthClient, UnusableClientError
@@ -11,6 +11,9 @@ from omnitornado.oauth.client_assertion import RETRY_AFTER, check_assertion, par
 from omnitornado.oauth.errors import OAuthError, concerning
 from omnitornado.oauth.form import Parameters
 from omnitornado.oauth.secrets import is_same_secret
+
+CREDENTIALS: Final = frozenset({"client_secret", "client_assertion", "client_assertion_type"})
+"""The parameters that a client proves itself by."""
 
 
 async def authenticate_client(

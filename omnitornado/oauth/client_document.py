@@ -12,6 +12,7 @@ from typing import Any, Final
 from omnitornado.net.web_address import WebAddress, parse_web_address
 from omnitornado.oauth.client import (
     GRANT_TYPES,
+    REQUIRES_PUSHED,
     SIGNING_ALGORITHMS,
     ClientKeys,
     ClientOrigin,
@@ -62,6 +63,7 @@ def parse_document(url: str, document: Mapping[str, Any], source: DocumentSource
         client_uri=_find_page(document.get("client_uri")),
         keys=keys,
         origin=ClientOrigin(host=address.host, source=source),
+        requires_pushed=document.get(REQUIRES_PUSHED) is True,
     )
 
 

@@ -19,6 +19,7 @@ from omnitornado.oauth.client import (
     AUTH_METHODS,
     FIRST_GRANTS,
     GRANT_TYPES,
+    REQUIRES_PUSHED,
     SIGNING_ALGORITHMS,
     WITHOUT_SECRET,
 )
@@ -280,7 +281,14 @@ def check_optional(body: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(contacts, list) or len(contacts) > 10 or not all(_is_text(c) for c in contacts):
             _refuse("contacts must be a list of at most 10 strings")
         kept["contacts"] = contacts
-    return kept | _check_scope(body.get("scope"))
+    return kept | _check_scope(body.get("scope")) | _check_requires_pushed(body.get(REQUIRES_PUSHED))
+
+
+def _check_requires_pushed(value: object) -> dict[str, bool]:
+    """RFC 9126 §6: false is the default, and as good as left out."""
+    if value is not None and not isinstance(value, bool):
+        _refuse(f"{REQUIRES_PUSHED} must be true or false")
+    return {REQUIRES_PUSHED: True} if value else {}
 
 
 def _check_scope(value: object) -> dict[str, str]:

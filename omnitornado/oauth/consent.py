@@ -10,10 +10,11 @@ import msgspec
 from omnitornado.oauth.authorize import AuthorizationRequest
 from omnitornado.oauth.errors import OAuthError
 from omnitornado.oauth.people import Person
+from omnitornado.oauth.pushed_request import build_gone
 from omnitornado.oauth.scope import restrict
 from omnitornado.oauth.secrets import CODE_PREFIX, TokenBytes, build_secret, digest
 from omnitornado.store.records import AuthorizationCode, Consent, RedirectBinding
-from omnitornado.store.transitions import Store
+from omnitornado.store.transitions import IssueOutcome, Store
 
 NO_RESOURCE: Final = ("",)
 """Where a library's user protects nothing by a path."""
@@ -23,6 +24,10 @@ BY_HAND_LIFETIME: Final = 300.0
 """Seconds a code has at least that a person carries to another computer. PKCE binds it to the app that asked,
 and RFC 6749 §4.1.2 allows ten minutes.
 """
+
+
+class ConsentGone(Exception):  # noqa: N818 - it reads as what happened
+    """What the person approved before does not cover the request any more: they must be asked."""
 
 
 class ConsentRules(msgspec.Struct, frozen=True):
@@ -91,12 +96,15 @@ async def approve(
     *,
     now: float,
     by_hand: bool = False,
+    is_unasked: bool = False,
 ) -> str:
-    """Issue the code, remember the approval where that is safe, and bind the redirect where that is due: all
-    at once. `by_hand`: a person will carry it to the app.
+    """Issue the code, remember the approval where that is safe, bind the redirect where that is due, and use
+    up the request where it was pushed: all at once. `by_hand`: a person will carry it to the app.
+    `is_unasked`: nobody was asked, because of what the person approved before.
 
-    Raises: OAuthError invalid_request, to be shown as a page, if another approval has bound the client
-    elsewhere meanwhile.
+    Raises: ConsentGone if they took that back meanwhile; OAuthError, to be shown as a page: invalid_request
+    if another approval has bound the client elsewhere meanwhile, invalid_request_uri if another code has
+    answered the request.
     """
     code = build_secret(CODE_PREFIX, token_bytes=rules.token_bytes)
     record = AuthorizationCode(
@@ -109,19 +117,29 @@ async def approve(
         code_challenge=request.code_challenge,
         expires_at=now + rules.find_lifetime(by_hand=by_hand),
     )
-    is_issued = await rules.store.issue_code(
+    outcome = await rules.store.issue_code(
         digest(code),
         record,
         bind_redirect=_build_binding(request, person, now) if request.binds_redirect else None,
         remember=_build_consents(request, person, scope, now) if can_remember(request) else (),
+        is_unasked=is_unasked,
+        pushed=None if request.pushed is None else request.pushed.key,
     )
-    if not is_issued:
+    _check_outcome(outcome)
+    return code
+
+
+def _check_outcome(outcome: IssueOutcome) -> None:
+    if outcome is IssueOutcome.CONSENT_GONE:
+        raise ConsentGone
+    if outcome is IssueOutcome.REQUEST_GONE:
+        raise build_gone("request_uri_used")
+    if outcome is IssueOutcome.BOUND_ELSEWHERE:
         raise OAuthError(
             code="invalid_request",
             description="this app is bound to another redirect address since its first approval",
             reason="redirect_bound",
         )
-    return code
 
 
 def _build_binding(request: AuthorizationRequest, person: Person, now: float) -> RedirectBinding:

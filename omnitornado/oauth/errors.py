@@ -40,6 +40,8 @@ HTTP_STATUS: Final[dict[str, int]] = {
     "consent_required": 400,
     "request_not_supported": 400,
     "request_uri_not_supported": 400,
+    # RFC 9101 §7, for the name of a pushed request
+    "invalid_request_uri": 400,
 }
 
 

@@ -1,5 +1,5 @@
-"""Implements: RFC 8414 §2, RFC 9728 §2, RFC 9207 §3, OAuth Client ID Metadata Document §5: the documents that
-clients discover this server by.
+"""Implements: RFC 8414 §2, RFC 9728 §2, RFC 9207 §3, RFC 9126 §5, OAuth Client ID Metadata Document §5: the
+documents that clients discover this server by.
 """
 
 from collections.abc import Sequence
@@ -21,6 +21,8 @@ def build_server_metadata(
     takes_documents: bool = False,
     can_use_devices: bool = False,
     configured_grants: Sequence[str] = (),
+    can_push: bool = False,
+    must_push: bool = False,
 ) -> dict[str, Any]:
     """RFC 8414 §2. The same document is served where clients look for OpenID Connect Discovery.
 
@@ -35,6 +37,10 @@ def build_server_metadata(
         document["registration_endpoint"] = f"{issuer}/register"
     if can_use_devices:
         document["device_authorization_endpoint"] = f"{issuer}/device_authorization"
+    if can_push:
+        document["pushed_authorization_request_endpoint"] = f"{issuer}/par"
+    if must_push:
+        document["require_pushed_authorization_requests"] = True
     if can_introspect:
         document["introspection_endpoint"] = f"{issuer}/introspect"
         document["introspection_endpoint_auth_methods_supported"] = list(introspection.AUTH_METHODS)
@@ -56,6 +62,8 @@ def build_server_metadata(
             "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
             "revocation_endpoint_auth_signing_alg_values_supported": list(SIGNING_ALGORITHMS),
             "code_challenge_methods_supported": ["S256"],
+            # Left out it would be true (OpenID Connect Discovery §3); for pushed ones it is (RFC 9126 §5).
+            "request_uri_parameter_supported": False,
             "authorization_response_iss_parameter_supported": True,
             "protected_resources": [resource.build_url(issuer) for resource in resources],
             "service_documentation": f"{issuer}/",

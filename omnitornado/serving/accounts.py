@@ -80,6 +80,7 @@ def build_oauth_client(client: ClientSettings) -> OAuthClient:
         grant_types=client.grant_types,
         client_uri=client.client_uri,
         scope=client.scope,
+        require_pushed_authorization_requests=client.require_pushed_authorization_requests,
         keys=build_keys(
             {
                 "jwks": client.jwks,

@@ -14,7 +14,7 @@ from omnitornado.store.eviction import find_excess
 from omnitornado.store.limits import REDEEMED_CODE_KEPT, Limits
 from omnitornado.store.memory import Change, Changes, State
 from omnitornado.store.records import AccessToken, AuthorizationCode, Consent, Grant, RedirectBinding
-from omnitornado.store.transitions import CodeOutcome
+from omnitornado.store.transitions import CodeOutcome, IssueOutcome
 
 
 def issue_code(
@@ -24,8 +24,31 @@ def issue_code(
     code: AuthorizationCode,
     bind_redirect: RedirectBinding | None,
     remember: Sequence[Consent],
+    is_unasked: bool,
+    pushed: bytes | None,
     now: float,
-) -> tuple[bool, Changes]:
+) -> tuple[IssueOutcome, Changes]:
+    if pushed is not None:
+        request = state.pushed.find_living(pushed, now)
+        if request is None or request.client_id != code.client_id:
+            return IssueOutcome.REQUEST_GONE, ()
+    if is_unasked and not (remember and all(_is_covered(state, consent) for consent in remember)):
+        return IssueOutcome.CONSENT_GONE, ()
+    bound = None if bind_redirect is None else state.bindings.get(bind_redirect.client_id)
+    if bound is not None and bind_redirect is not None and bound.redirect_uri != bind_redirect.redirect_uri:
+        return IssueOutcome.BOUND_ELSEWHERE, ()
+    changes: list[Change] = [] if pushed is None else [state.pushed.build_delete(pushed)]
+    if bind_redirect is not None and bound is None:
+        changes.append(state.bindings.build_put(bind_redirect.client_id, bind_redirect))
+    changes += _keep_code(state, limits, code_hash, code, now)
+    for consent in remember:
+        changes += _remember_consent(state, limits, consent)
+    return IssueOutcome.ISSUED, changes
+
+
+def _keep_code(
+    state: State, limits: Limits, code_hash: bytes, code: AuthorizationCode, now: float
+) -> Changes:
     gone = find_excess(
         state.codes,
         state.codes.find_members(code.username),
@@ -35,17 +58,7 @@ def issue_code(
         age=lambda record: (float(record.grant_id is None), record.expires_at),
         now=now,
     )
-    changes: list[Change] = [state.codes.build_delete(key) for key in gone]
-    changes.append(state.codes.build_put(code_hash, code))
-    if bind_redirect is not None:
-        bound = state.bindings.get(bind_redirect.client_id)
-        if bound is None:
-            changes.append(state.bindings.build_put(bind_redirect.client_id, bind_redirect))
-        elif bound.redirect_uri != bind_redirect.redirect_uri:
-            return False, ()
-    for consent in remember:
-        changes += _remember_consent(state, limits, consent)
-    return True, changes
+    return [*(state.codes.build_delete(key) for key in gone), state.codes.build_put(code_hash, code)]
 
 
 def redeem_code(
@@ -109,13 +122,21 @@ def has_consent(state: State, keys: Iterable[bytes], scope: Sequence[str]) -> bo
     return all(consent is not None and set(consent.scope).issuperset(scope) for consent in consents)
 
 
-def _remember_consent(state: State, limits: Limits, consent: Consent) -> Changes:
-    key = build_consent_key(
+def _find_key(consent: Consent) -> bytes:
+    return build_consent_key(
         username=consent.username,
         client_id=consent.client_id,
         redirect_uri=consent.redirect_uri,
         resource=consent.resource,
     )
+
+
+def _is_covered(state: State, consent: Consent) -> bool:
+    return has_consent(state, [_find_key(consent)], consent.scope)
+
+
+def _remember_consent(state: State, limits: Limits, consent: Consent) -> Changes:
+    key = _find_key(consent)
     before = state.consents.get(key)
     if before is not None:
         scope = (*before.scope, *(name for name in consent.scope if name not in before.scope))

@@ -45,6 +45,7 @@ from omnitornado.store import (
     documents,
     grants,
     keys,
+    pushed,
     sessions,
     single_use,
     tasks,
@@ -67,6 +68,7 @@ from omnitornado.store.records import (
     Grant,
     KnownAddress,
     McpSession,
+    PushedRequest,
     RedirectBinding,
     Task,
     UsedValue,
@@ -74,6 +76,7 @@ from omnitornado.store.records import (
 from omnitornado.store.transitions import (
     CodeOutcome,
     DeviceOutcome,
+    IssueOutcome,
     OpenOutcome,
     RefreshSuccessor,
     Rotation,
@@ -199,9 +202,19 @@ class EmbeddedStore:
         *,
         bind_redirect: RedirectBinding | None = None,
         remember: Sequence[Consent] = (),
-    ) -> bool:
+        is_unasked: bool = False,
+        pushed: bytes | None = None,
+    ) -> IssueOutcome:
         decision = codes.issue_code(
-            self._state, self._limits, code_hash, code, bind_redirect, remember, self._clock()
+            self._state,
+            self._limits,
+            code_hash,
+            code,
+            bind_redirect,
+            remember,
+            is_unasked,
+            pushed,
+            self._clock(),
         )
         return await self._commit(*decision)
 
@@ -215,6 +228,14 @@ class EmbeddedStore:
     ) -> CodeOutcome:
         decision = codes.redeem_code(self._state, self._limits, code_hash, grant, access_hash, access, now)
         return await self._commit(*decision)
+
+    async def push_request(self, key: bytes, request: PushedRequest, *, now: float) -> None:
+        await self._commit(None, pushed.push_request(self._state, self._limits, key, request, now))
+
+    async def find_pushed(self, key: bytes, *, now: float) -> PushedRequest | None:
+        request = self._state.pushed.find_living(key, now)
+        await self._engine.settle(key)
+        return request
 
     async def open_device(self, key: bytes, device: DeviceCode, *, now: float) -> OpenOutcome:
         return await self._commit(*devices.open_device(self._state, self._limits, key, device, now))

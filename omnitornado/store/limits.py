@@ -79,6 +79,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Clients' own documents whose client never got a grant, some 5 KB each at the most. Anyone can have one
     fetched, so the oldest of these go first."""
 
+    pushed_requests: int = 10_000
+    """Authorization requests that clients have pushed, of 8 KB at the most. The oldest goes: to refuse the
+    next one would let a few strangers shut everybody out until theirs end.
+    """
+
     device_codes: int = 10_000
     """Devices' requests that are remembered. Over it the next one is refused: those under way must not be
     pushed out, and the fewer codes there are, the harder one is to guess.

@@ -23,6 +23,7 @@ from omnitornado.store.records import (
     Key,
     KnownAddress,
     McpSession,
+    PushedRequest,
     Record,
     RedirectBinding,
     Task,
@@ -41,6 +42,8 @@ SLICE = 256
 """Records that a snapshot takes at once, unless they are large: a tenth of a millisecond's work."""
 UNUSED = "unused"
 """The group of registered clients, and of clients' documents, that never got a grant."""
+ALL = "all"
+"""The group of records that have one bound for all of them together."""
 
 
 class Table(Generic[K, V]):
@@ -197,6 +200,9 @@ class State:
         self.documents = Table("document", str, ClientDocument, ends=ends, group=_find_use_group)
         self.used = Table("used", bytes, UsedValue, ends=ends, group=attrgetter("party"))
         self.devices = Table("device", bytes, DeviceCode, ends=ends, client=client)
+        self.pushed = Table(
+            "pushed", bytes, PushedRequest, ends=ends, group=lambda _: ALL, slice_size=SLICE // 8
+        )
         self.tables: dict[str, Table[Any, Any]] = {
             table.name: table for table in vars(self).values() if isinstance(table, Table)
         }

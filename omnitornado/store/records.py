@@ -57,6 +57,18 @@ class AuthorizationCode(Record, frozen=True):
     """The grant made from this code; set once the code was redeemed, so that a replay can revoke it."""
 
 
+class PushedRequest(Record, frozen=True):
+    """An authorization request that its client pushed (RFC 9126 §2), keyed by the digest of its name's
+    secret.
+    """
+
+    client_id: str
+    query: str
+    """The request as a browser would have brought it, without what the client proved itself by."""
+    pushed_at: float
+    expires_at: float
+
+
 class DeviceCode(Record, frozen=True):
     """A device's request for access (RFC 8628 §3.2), keyed by a digest of its user code."""
 

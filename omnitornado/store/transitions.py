@@ -25,6 +25,7 @@ from omnitornado.store.records import (
     Grant,
     KnownAddress,
     McpSession,
+    PushedRequest,
     RedirectBinding,
     Task,
 )
@@ -32,6 +33,18 @@ from omnitornado.store.records import (
 
 class StoreUnavailable(Exception):  # noqa: N818 - it reads as what happened
     """The disk (or the engine) did not take the change; nothing was promised."""
+
+
+class IssueOutcome(enum.Enum):
+    """What `issue_code` did. Nothing changed but with ISSUED."""
+
+    ISSUED = "issued"
+    REQUEST_GONE = "request_gone"
+    """The pushed request has been answered or forgotten, or is another client's."""
+    CONSENT_GONE = "consent_gone"
+    """What the person approved before does not cover it any more."""
+    BOUND_ELSEWHERE = "bound_elsewhere"
+    """The client is bound to another redirect URI."""
 
 
 class CodeOutcome(enum.Enum):
@@ -155,10 +168,13 @@ class Store(Protocol):
         *,
         bind_redirect: RedirectBinding | None = None,
         remember: Sequence[Consent] = (),
-    ) -> bool:
+        is_unasked: bool = False,
+        pushed: bytes | None = None,
+    ) -> IssueOutcome:
         """Keep a code, and with it the redirect binding and the consents that the approval made.
 
-        False, with nothing changed, when the client is bound to another redirect URI already.
+        `is_unasked`: the person was not asked, so each of `remember`, and there must be one, is covered by
+        what they approved before. `pushed`: the key of the pushed request that this answers, and uses up.
         """
 
     async def find_code(self, code_hash: bytes, *, now: float) -> AuthorizationCode | None:
@@ -168,6 +184,13 @@ class Store(Protocol):
         self, code_hash: bytes, grant: Grant, access_hash: bytes, access: AccessToken, *, now: float
     ) -> CodeOutcome:
         """Use the code up and make the grant and its first access token. Marks the client as used."""
+
+    # Pushed authorization requests (RFC 9126). `issue_code` uses one up.
+    async def push_request(self, key: bytes, request: PushedRequest, *, now: float) -> None:
+        """Keep a request. Over the cap of all of them the one pushed longest ago goes."""
+
+    async def find_pushed(self, key: bytes, *, now: float) -> PushedRequest | None:
+        """The request, as long as no code has answered it; None when unknown, answered or past its time."""
 
     # Device authorization (RFC 8628). `key` is a digest of the user code.
     async def open_device(self, key: bytes, device: DeviceCode, *, now: float) -> OpenOutcome:

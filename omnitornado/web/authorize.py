@@ -8,12 +8,13 @@ from omnitornado.oauth.authorize import (
     AuthorizationRequest,
     build_error_url,
     build_success_url,
-    check_authorization_request,
 )
-from omnitornado.oauth.consent import approve, check_grantable, needs_consent
+from omnitornado.oauth.consent import ConsentGone, approve, check_grantable, needs_consent
 from omnitornado.oauth.errors import OAuthError, concerning
 from omnitornado.oauth.form import parse_parameters
 from omnitornado.oauth.people import Person
+from omnitornado.oauth.pushed_request import load_authorization_request
+from omnitornado.store.records import BrowserSession
 from omnitornado.web.consent_view import build_consent_view
 from omnitornado.web.pages import PageHandler, build_login_url
 
@@ -36,17 +37,31 @@ class AuthorizationHandler(PageHandler):
         """The request in the query. Raises: OAuthError."""
         parameters = parse_parameters(self.query)
         rules = self.services.build_authorization_rules(self.issuer, self.address)
-        request = await check_authorization_request(parameters, rules, now=self.now)
+        request = await load_authorization_request(parameters, rules, now=self.now)
         self.is_unbound = request.binds_redirect
         return request
 
     async def answer(
-        self, request: AuthorizationRequest, person: Person, scope: tuple[str, ...], *, by_hand: bool = False
+        self,
+        request: AuthorizationRequest,
+        person: Person,
+        scope: tuple[str, ...],
+        *,
+        by_hand: bool = False,
+        is_unasked: bool = False,
     ) -> None:
         """Issue the code and send the browser back to the client; with `by_hand` show the address instead.
-        The code is on disk before that.
+        The code is on disk before that. Raises: OAuthError; ConsentGone, with `is_unasked`.
         """
-        code = await approve(request, person, scope, self.services.consents, now=self.now, by_hand=by_hand)
+        code = await approve(
+            request,
+            person,
+            scope,
+            self.services.consents,
+            now=self.now,
+            by_hand=by_hand,
+            is_unasked=is_unasked,
+        )
         self.log(
             "authorize.approved",
             client=request.client.client_id,
@@ -55,6 +70,7 @@ class AuthorizationHandler(PageHandler):
             redirect=request.redirect_uri.shown_host,
             bound=request.binds_redirect or None,
             by_hand=by_hand or None,
+            pushed=request.pushed is not None or None,
         )
         url = build_success_url(request.redirect, code)
         if by_hand:
@@ -100,22 +116,39 @@ class AuthorizeHandler(AuthorizationHandler):
     async def get(self) -> None:
         request = await self.load_request()
         found = await self.find_session()
-        if found is None or "login" in request.prompt:
+        if found is None or self._must_sign_in(request, found[0]):
             self._send_to_login(request)
             return
         _, person = found
         with concerning(client=request.client.client_id, user=person.username):
-            await self._ask(request, person)
+            # The same request again, from a browser that has its answer: the app was not where it was sent.
+            is_back = request.redirect_uri.is_on_device and self.has_departed(self.query)
+            if not await self._answer_unasked(request, person, is_back=is_back):
+                await self._ask(request, person, is_back=is_back)
 
-    async def _ask(self, request: AuthorizationRequest, person: Person) -> None:
+    def _must_sign_in(self, request: AuthorizationRequest, session: BrowserSession) -> bool:
+        """Whether `prompt` asks for a sign-in that has not been. Nobody can take it out of a pushed request
+        after the sign-in: one since the push is what was asked for.
+        """
+        if "login" not in request.prompt:
+            return False
+        return request.pushed is None or session.signed_in_at < request.pushed.pushed_at
+
+    async def _answer_unasked(self, request: AuthorizationRequest, person: Person, *, is_back: bool) -> bool:
+        """Answer at once where what the person approved before covers the request; whether it did."""
         scope = check_grantable(request, person)
-        # The same request again, from a browser that has its answer: the app was not where it was sent.
-        is_back = request.redirect_uri.is_on_device and self.has_departed(self.query)
-        if not await needs_consent(request, person, scope, self.services.store) and (
-            not is_back or "none" in request.prompt
-        ):
-            await self.answer(request, person, scope)
-            return
+        if is_back and "none" not in request.prompt:
+            return False
+        if await needs_consent(request, person, scope, self.services.store):
+            return False
+        try:
+            await self.answer(request, person, scope, is_unasked=True)
+        except ConsentGone:  # they disconnected the app in this moment
+            return False
+        return True
+
+    async def _ask(self, request: AuthorizationRequest, person: Person, *, is_back: bool) -> None:
+        scope = check_grantable(request, person)
         if "none" in request.prompt:
             raise OAuthError(
                 code="consent_required",

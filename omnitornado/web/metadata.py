@@ -41,6 +41,8 @@ class ServerMetadataHandler(MetadataHandler):
                 resources=self.services.resources,
                 can_register=self.services.can_register,
                 can_use_devices=self.services.can_use_devices,
+                can_push=self.services.can_push,
+                must_push=self.services.must_push,
                 can_introspect=bool(self.services.introspection.servers),
                 takes_documents=self.services.clients.takes_documents,
                 configured_grants=self.services.clients.configured_grants,

@@ -22,6 +22,7 @@ from omnitornado.oauth.introspection import IntrospectionRules
 from omnitornado.oauth.issuance import TokenRules
 from omnitornado.oauth.login import SignIn
 from omnitornado.oauth.people import People
+from omnitornado.oauth.pushed_request import PushRules
 from omnitornado.oauth.registration import RegistrationRules
 from omnitornado.oauth.resource import ProtectedResource
 from omnitornado.oauth.scope import ScopePolicy
@@ -74,6 +75,12 @@ class Services:
     can_register: bool = True
     registrations: RateLimit = field(default_factory=lambda: RateLimit(60))
     can_use_devices: bool = True
+    can_push: bool = True
+    """Whether clients may push their authorization requests."""
+    must_push: bool = False
+    """Whether all of them must."""
+    pushes: PushRules = PushRules()  # noqa: RUF009 - frozen
+    push_rate: RateLimit = field(default_factory=lambda: RateLimit(60))
     device_requests: RateLimit = field(default_factory=lambda: RateLimit(30))
     user_codes: UserCodeThrottle = field(default_factory=UserCodeThrottle)
     allowed_origins: frozenset[str] = frozenset()
@@ -108,4 +115,5 @@ class Services:
             store=self.store,
             scopes=self.scopes,
             resources=self.resources,
+            requires_pushed=self.must_push,
         )

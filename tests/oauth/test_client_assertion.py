@@ -118,6 +118,8 @@ def test_its_keys_are_fetched_on_behalf_of_whoever_asks() -> None:
         (None, ISSUER + "/token"),
         ("JWT", ISSUER + "/token"),
         ("JWT", ISSUER + "/revoke"),
+        ("JWT", ISSUER + "/par"),
+        ("JWT", ISSUER + "/device_authorization"),
         ("client-authentication+jwt", ISSUER),
         ("application/client-authentication+jwt", [ISSUER]),
     ],
@@ -149,6 +151,7 @@ def test_the_audience_is_this_server(typ: str | None, audience: object) -> None:
         (None, {"0": ISSUER}),
         ("client-authentication+jwt", ISSUER + "/token"),
         ("client-authentication+jwt", ISSUER + "/revoke"),
+        ("client-authentication+jwt", ISSUER + "/par"),
         ("Application/Client-Authentication+JWT", ISSUER + "/token"),
     ],
 )

@@ -26,6 +26,7 @@ def test_the_server_says_what_it_does() -> None:
         "revocation_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
         "code_challenge_methods_supported": ["S256"],
+        "request_uri_parameter_supported": False,
         "authorization_response_iss_parameter_supported": True,
         "protected_resources": [ISSUER + "/mcp", ISSUER + "/files/mcp"],
         "service_documentation": ISSUER + "/",

@@ -28,6 +28,13 @@ from omnitornado.oauth.errors import HTTP_STATUS, OAuthError, ValidatedRedirect
 from omnitornado.oauth.form import Parameters, parse_parameters
 from omnitornado.oauth.issuance import TokenResponse, TokenRules
 from omnitornado.oauth.people import People, Person, name_machine
+from omnitornado.oauth.pushed_request import (
+    Push,
+    PushRules,
+    check_push,
+    keep_push,
+    load_authorization_request,
+)
 from omnitornado.oauth.registration import RegistrationRules
 from omnitornado.oauth.resource import ProtectedResource
 from omnitornado.oauth.scope import ScopePolicy
@@ -92,6 +99,7 @@ class World:
         self.rules = AuthorizationRules(
             issuer=ISSUER, clients=self.clients, store=store, scopes=SCOPES, resources=[MCP, FILES]
         )
+        self.pushes = PushRules(lifetime=600.0)
         self.consents = ConsentRules(store=store, code_lifetime=60.0)
         self.devices = DeviceRules(
             store=store, clients=self.clients, scopes=SCOPES, resources=[MCP, FILES], code_lifetime=600.0
@@ -134,6 +142,19 @@ class World:
         return await check_authorization_request(
             build_request(client_id, **changed), self.rules, now=self.now
         )
+
+    async def push(self, *, authorization: str | None = None, **changed: Any) -> Push:
+        """An authorization request that its client pushed: `web`'s, unless `changed` says otherwise."""
+        parameters = build_request(**{"client_secret": SECRET} | changed)
+        request, query = await check_push(parameters, authorization, self.rules, now=self.now)
+        return await keep_push(request, query, self.store, self.pushes, now=self.now)
+
+    async def open(
+        self, request_uri: str, client_id: str | None = "web", **beside: Any
+    ) -> AuthorizationRequest:
+        """The request that a browser brings the name of."""
+        parameters = parse(client_id=client_id, request_uri=request_uri, **beside)
+        return await load_authorization_request(parameters, self.rules, now=self.now)
 
     async def issue_code(self, client_id: str = "web", *, person: Person = ADA, **changed: Any) -> str:
         """The code of a request that `person` approved."""

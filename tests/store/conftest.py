@@ -30,6 +30,7 @@ SMALL = Limits(
     consents_per_person=3,
     known_addresses_per_person=3,
     device_codes=3,
+    pushed_requests=3,
     tasks_per_person=3,
     task_bytes_per_person=20,
     unused_documents=3,

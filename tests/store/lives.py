@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from omnitornado.store.embedded import EmbeddedStore
 from omnitornado.store.records import Grant
-from omnitornado.store.transitions import CodeOutcome, RefreshOutcome, StoreUnavailable
+from omnitornado.store.transitions import CodeOutcome, IssueOutcome, RefreshOutcome, StoreUnavailable
 
 from .samples import START, build_access, build_client, build_code, build_grant, build_successor, digest
 
@@ -55,7 +55,8 @@ class Life:
         await store.register_client(build_client(self.name))
 
     async def _issue(self, store: EmbeddedStore) -> None:
-        assert await store.issue_code(digest(self.name), build_code(client_id=self.name, expires_at=END))
+        code = build_code(client_id=self.name, expires_at=END)
+        assert await store.issue_code(digest(self.name), code) is IssueOutcome.ISSUED
 
     async def _redeem(self, store: EmbeddedStore) -> None:
         access = build_access(self.grant, expires_at=END)

@@ -21,12 +21,14 @@ from omnitornado.store.records import (
     Grant,
     KnownAddress,
     McpSession,
+    PushedRequest,
     RedirectBinding,
     Task,
 )
 from omnitornado.store.transitions import (
     CodeOutcome,
     DeviceOutcome,
+    IssueOutcome,
     OpenOutcome,
     RefreshOutcome,
     RefreshSuccessor,
@@ -49,6 +51,7 @@ class Model:
         self.grants: dict[bytes, Grant] = {}
         self.access: dict[bytes, AccessToken] = {}
         self.devices: dict[bytes, DeviceCode] = {}
+        self.pushed: dict[bytes, PushedRequest] = {}
         self.consents: dict[tuple[str, str, str, str], Consent] = {}
         self.bindings: dict[str, RedirectBinding] = {}
         self.sessions: dict[bytes, BrowserSession] = {}
@@ -145,11 +148,21 @@ class Model:
         *,
         bind_redirect: RedirectBinding | None = None,
         remember: Sequence[Consent] = (),
-    ) -> bool:
+        is_unasked: bool = False,
+        pushed: bytes | None = None,
+    ) -> IssueOutcome:
+        if pushed is not None:
+            request = self.find_pushed(pushed, now=self.clock())
+            if request is None or request.client_id != code.client_id:
+                return IssueOutcome.REQUEST_GONE
+        if is_unasked and not (remember and all(map(self._is_covered, remember))):
+            return IssueOutcome.CONSENT_GONE
         if bind_redirect is not None:
             bound = self.bindings.setdefault(bind_redirect.client_id, bind_redirect)
             if bound.redirect_uri != bind_redirect.redirect_uri:
-                return False
+                return IssueOutcome.BOUND_ELSEWHERE
+        if pushed is not None:
+            del self.pushed[pushed]
         self._forget(self.codes, self.clock())
         self.codes.pop(code_hash, None)
         self._trim(
@@ -161,7 +174,26 @@ class Model:
         self.codes[code_hash] = code
         for consent in remember:
             self._remember(consent)
-        return True
+        return IssueOutcome.ISSUED
+
+    def push_request(self, key: bytes, request: PushedRequest, *, now: float) -> None:
+        self._forget(self.pushed, now)
+        self.pushed.pop(key, None)
+        self._trim(self.pushed, lambda one: True, lambda one: one.pushed_at, self.limits.pushed_requests)
+        self.pushed[key] = request
+
+    def find_pushed(self, key: bytes, *, now: float) -> PushedRequest | None:
+        self._forget(self.pushed, now)
+        return self.pushed.get(key)
+
+    def _is_covered(self, consent: Consent) -> bool:
+        return self.has_consent(
+            username=consent.username,
+            client_id=consent.client_id,
+            redirect_uri=consent.redirect_uri,
+            resources=[consent.resource],
+            scope=consent.scope,
+        )
 
     def _remember(self, new: Consent) -> None:
         key = (new.username, new.client_id, new.redirect_uri, new.resource)

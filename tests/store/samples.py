@@ -22,6 +22,7 @@ from omnitornado.store.records import (
     Grant,
     KnownAddress,
     McpSession,
+    PushedRequest,
     RedirectBinding,
     Task,
 )
@@ -69,6 +70,16 @@ def build_code(**changed: Any) -> AuthorizationCode:
         "expires_at": START + 60,
     }
     return AuthorizationCode(**members | changed)
+
+
+def build_pushed(**changed: Any) -> PushedRequest:
+    members: dict[str, Any] = {
+        "client_id": "client-1",
+        "query": "client_id=client-1&response_type=code",
+        "pushed_at": START,
+        "expires_at": START + 600,
+    }
+    return PushedRequest(**members | changed)
 
 
 def build_device(name: str = "device", **changed: Any) -> DeviceCode:

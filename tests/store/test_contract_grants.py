@@ -7,7 +7,7 @@ import pytest
 
 from omnitornado.store.limits import TOUCH_GRANULARITY
 from omnitornado.store.records import Consent, Grant
-from omnitornado.store.transitions import CodeOutcome, RefreshOutcome, Rotation, Store
+from omnitornado.store.transitions import CodeOutcome, IssueOutcome, RefreshOutcome, Rotation, Store
 
 from .conftest import Run
 from .samples import (
@@ -56,7 +56,7 @@ def test_a_code_is_found_until_its_time_is_up(run: Run) -> None:
     """Required by RFC 6749 §4.1.2: codes are short-lived. The very end belongs to the expired."""
 
     async def scenario(store: Store, clock: Clock) -> None:
-        assert await store.issue_code(CODE, build_code())
+        assert await store.issue_code(CODE, build_code()) is IssueOutcome.ISSUED
         assert await store.find_code(CODE, now=START + 59.9) == build_code()
         assert await store.find_code(CODE, now=START + 60) is None
         assert await store.find_code(digest("another"), now=START) is None
@@ -209,10 +209,12 @@ def test_the_first_approval_binds_a_client_to_its_redirect(run: Run) -> None:
 
     async def scenario(store: Store, clock: Clock) -> None:
         assert await store.find_redirect_binding("client-1") is None
-        assert await store.issue_code(CODE, build_code(), bind_redirect=build_binding())
+        issued = await store.issue_code(CODE, build_code(), bind_redirect=build_binding())
+        assert issued is IssueOutcome.ISSUED
         assert await store.find_redirect_binding("client-1") == build_binding()
         later = build_binding(bound_at=START + 5)
-        assert await store.issue_code(digest("second"), build_code(), bind_redirect=later)
+        issued = await store.issue_code(digest("second"), build_code(), bind_redirect=later)
+        assert issued is IssueOutcome.ISSUED
         assert await store.find_redirect_binding("client-1") == build_binding()
 
     run(scenario)
@@ -225,7 +227,8 @@ def test_another_redirect_than_the_bound_one_gets_no_code_and_no_consent(run: Ru
         await store.issue_code(CODE, build_code(), bind_redirect=build_binding())
         other = build_binding(redirect_uri="https://thief.example/callback")
         code = digest("stolen")
-        assert not await store.issue_code(code, build_code(), bind_redirect=other, remember=[build_consent()])
+        refused = await store.issue_code(code, build_code(), bind_redirect=other, remember=[build_consent()])
+        assert refused is IssueOutcome.BOUND_ELSEWHERE
         assert await store.find_code(code, now=START) is None
         assert await store.find_redirect_binding("client-1") == build_binding()
         assert not await _covers(store)

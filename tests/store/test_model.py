@@ -28,6 +28,7 @@ from .samples import (
     build_document,
     build_grant,
     build_mcp_session,
+    build_pushed,
     build_session,
     build_successor,
     build_task,
@@ -46,6 +47,7 @@ METHODS = (
     "delete_client",
     "issue_code",
     "issue_code",
+    "push_request",
     "redeem_code",
     "redeem_code",
     "redeem_code",
@@ -125,8 +127,13 @@ def _build_call(step: Step, now: float) -> tuple[tuple[Any, ...], dict[str, Any]
         ),
         "delete_client": lambda: ((client_id, digest(f"ra{other % 2}")), {"now": now}),
         "issue_code": lambda: (
-            (key, build_code(expires_at=now + 60)),
+            (
+                key,
+                build_code(client_id=CLIENTS[other] if variant == 4 else "client-1", expires_at=now + 60),
+            ),
             {
+                "is_unasked": variant == 3,
+                "pushed": digest(f"pushed {other % 2}") if variant in (2, 4) else None,
                 "bind_redirect": build_binding(redirect_uri=f"https://{variant % 2}")
                 if variant < 2
                 else None,
@@ -142,6 +149,17 @@ def _build_call(step: Step, now: float) -> tuple[tuple[Any, ...], dict[str, Any]
                 if variant > 1
                 else [],
             },
+        ),
+        "push_request": lambda: (
+            (
+                digest(f"pushed {index}"),
+                build_pushed(
+                    client_id="client-1" if other % 2 else CLIENTS[other],
+                    pushed_at=now,
+                    expires_at=now + 50 * (variant + 1),
+                ),
+            ),
+            {"now": now},
         ),
         "redeem_code": lambda: ((key, grant, digest(f"t{index}{variant}"), access), {"now": now}),
         "open_device": lambda: (
@@ -253,6 +271,7 @@ def _build_questions(now: float) -> list[tuple[str, tuple[Any, ...], dict[str, A
             ("find_client", (client_id,), at),
             ("find_document", (client_id,), at),
             ("find_code", (key,), at),
+            ("find_pushed", (digest(f"pushed {index}"),), at),
             ("find_device", (digest(f"device {index % 3}"),), at),
             ("find_grant", (build_grant(f"g{index}").grant_id,), at),
             ("find_session", (key,), at),

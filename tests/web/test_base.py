@@ -27,6 +27,7 @@ PATHS = {
     "/revoke": "POST",
     "/introspect": "POST",
     "/device_authorization": "POST",
+    "/par": "POST",
     "/device": "GET POST",
     "/login": "GET POST",
     "/logout": "GET POST",
@@ -46,6 +47,7 @@ JSON = (
     "/revoke",
     "/introspect",
     "/device_authorization",
+    "/par",
     "/healthz",
 )
 PAGES = [path for path in PATHS if not path.startswith(JSON)]
@@ -53,6 +55,7 @@ FORMS = [
     "/token",
     "/revoke",
     "/introspect",
+    "/par",
     "/register",
     "/login",
     "/logout",
