@@ -279,7 +279,11 @@ class AuthorizationServer:
                 token_bytes=token_bytes,
             ),
             introspection=IntrospectionRules(
-                store=opened, people=known, resources=self._resources, servers=servers
+                store=opened,
+                people=known,
+                resources=self._resources,
+                servers=servers,
+                throttle=presets.throttle,
             ),
             devices=DeviceRules(
                 store=opened,

@@ -42,7 +42,7 @@ class Attempts:
     def find_wait(self, counted: Sequence[Counted], *, now: float) -> float:
         """Seconds until an attempt may begin; 0.0 for at once."""
         counters = (self._counters.get(key) for key, _ in counted)
-        return max((counter.open_at - now for counter in counters if counter is not None), default=0.0)
+        return max([0.0, *(counter.open_at - now for counter in counters if counter is not None)])
 
     def begin(self, counted: Sequence[Counted], *, now: float) -> float:
         """Start an attempt that counts for each of these. 0.0 when it may go on, else the seconds to wait.

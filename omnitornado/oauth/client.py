@@ -11,7 +11,7 @@ from omnitornado.oauth.inline_keys import InlineKeys
 from omnitornado.oauth.key_sets import RemoteKeySets
 from omnitornado.oauth.redirect_uri import is_same_redirect
 from omnitornado.oauth.secrets import digest
-from omnitornado.oauth.throttle import find_network
+from omnitornado.oauth.throttle import ClientThrottle, find_network
 from omnitornado.store.records import Client
 from omnitornado.store.transitions import Store
 
@@ -140,6 +140,7 @@ class Clients:
         self.store = store
         self.key_sets = key_sets
         self.inline_keys = InlineKeys()
+        self.throttle = ClientThrottle()
         self._documents = documents
         self.asker = ""
         """The address on whose behalf other hosts are asked; a network, where it is IPv6."""

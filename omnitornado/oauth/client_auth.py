@@ -3,11 +3,13 @@ assertion and by none, as registered.
 """
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from typing import Final, NoReturn
 
 from omnitornado.oauth.basic import list_spellings, parse_basic
 from omnitornado.oauth.client import Clients, OAuthClient, UnusableClientError
 from omnitornado.oauth.client_assertion import RETRY_AFTER, check_assertion, parse_assertion
+from omnitornado.oauth.client_proof import proving
 from omnitornado.oauth.errors import OAuthError, concerning
 from omnitornado.oauth.form import Parameters
 from omnitornado.oauth.secrets import is_same_secret
@@ -22,7 +24,7 @@ async def authenticate_client(
     """The client behind a request to the token or the revocation endpoint, to which this server is `issuer`.
 
     Raises: OAuthError invalid_client (401), or invalid_request where two methods are used at once;
-    temporarily_unavailable where the client's keys can't be had.
+    temporarily_unavailable where the client's keys can't be had, or (429) where too many proofs were wrong.
     """
     if parameters.get("client_assertion") is not None or parameters.get("client_assertion_type") is not None:
         return await _authenticate_assertion(parameters, authorization, clients, issuer=issuer, now=now)
@@ -35,17 +37,29 @@ async def authenticate_client(
     if client is None:
         _refuse("unknown client; register again", "client_unknown")
     with concerning(client=client_id):
-        _check_post(client, parameters.get("client_secret"))
+        _check_post(client, parameters.get("client_secret"), clients, now=now)
     return client
 
 
-def _check_post(client: OAuthClient, secret: str | None) -> None:
+def _check_post(client: OAuthClient, secret: str | None, clients: Clients, *, now: float) -> None:
     # A public client that sends some secret is still nobody but a public client; it proves nothing by it.
     if secret is None or client.secret_hash is None:
         _check_method(client, "none")
         return
     _check_method(client, "client_secret_post")
-    _check_secret(client, [secret])
+    with _proving(client, clients, now=now):
+        _check_secret(client, [secret])
+
+
+def _proving(client: OAuthClient, clients: Clients, *, now: float) -> AbstractContextManager[None]:
+    # The secret of a client that registered itself has 256 random bits of this server's: nobody chose it.
+    return proving(
+        "client " + client.client_id,
+        clients.throttle,
+        address=clients.asker,
+        is_chosen=client.is_preset and client.secret_hash is not None,
+        now=now,
+    )
 
 
 async def _find_client(client_id: str, clients: Clients, *, now: float) -> OAuthClient | None:
@@ -80,7 +94,8 @@ async def _authenticate_assertion(
         _refuse("unknown client; register again", "client_unknown")
     with concerning(client=client_id):
         _check_method(client, "private_key_jwt")
-        await check_assertion(token, client, clients, issuer=issuer, now=now)
+        with _proving(client, clients, now=now):
+            await check_assertion(token, client, clients, issuer=issuer, now=now)
     return client
 
 
@@ -98,11 +113,13 @@ async def _authenticate_basic(
     if client is None:
         _refuse("unknown client; register again", "client_unknown")
     with concerning(client=client.client_id):
-        _check_basic(client, parameters.get("client_id"), secret)
+        _check_basic(client, parameters.get("client_id"), secret, clients, now=now)
     return client
 
 
-def _check_basic(client: OAuthClient, named: str | None, secret: str) -> None:
+def _check_basic(
+    client: OAuthClient, named: str | None, secret: str, clients: Clients, *, now: float
+) -> None:
     if named not in (None, client.client_id):
         raise OAuthError(
             code="invalid_request",
@@ -113,7 +130,8 @@ def _check_basic(client: OAuthClient, named: str | None, secret: str) -> None:
         _check_method(client, "none")
         return
     _check_method(client, "client_secret_basic")
-    _check_secret(client, list_spellings(secret))
+    with _proving(client, clients, now=now):
+        _check_secret(client, list_spellings(secret))
 
 
 def _check_method(client: OAuthClient, method: str) -> None:

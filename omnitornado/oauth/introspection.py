@@ -11,12 +11,14 @@ from typing import Any, Final, NoReturn
 import msgspec
 
 from omnitornado.oauth.basic import list_spellings, parse_basic
-from omnitornado.oauth.errors import OAuthError
+from omnitornado.oauth.client_proof import proving
+from omnitornado.oauth.errors import OAuthError, concerning
 from omnitornado.oauth.form import Parameters
 from omnitornado.oauth.people import People, is_machine
 from omnitornado.oauth.resource import ProtectedResource
 from omnitornado.oauth.scope import restrict
 from omnitornado.oauth.secrets import digest, is_same_secret
+from omnitornado.oauth.throttle import ClientThrottle
 from omnitornado.store.records import AccessToken, Grant
 from omnitornado.store.transitions import Store
 
@@ -43,6 +45,9 @@ class IntrospectionRules(msgspec.Struct, frozen=True):
     people: People
     resources: Sequence[ProtectedResource]
     servers: Mapping[str, ResourceServer]
+    throttle: ClientThrottle = msgspec.field(default_factory=ClientThrottle)
+    address: str = ""
+    """Where the request comes from."""
 
 
 class Introspection(msgspec.Struct, frozen=True):
@@ -61,11 +66,11 @@ def build_resource_servers(servers: Iterable[ResourceServer]) -> Mapping[str, Re
 async def introspect(
     parameters: Parameters, authorization: str | None, rules: IntrospectionRules, *, issuer: str, now: float
 ) -> Introspection:
-    """Answer a request. Raises: OAuthError invalid_client, invalid_request. `token_type_hint` is not needed:
-    only access tokens are told of.
+    """Answer a request. Raises: OAuthError invalid_client, invalid_request, temporarily_unavailable (429).
+    `token_type_hint` is not needed: only access tokens are told of.
     """
     parameters.check_unique()
-    server = authenticate_server(parameters, authorization, rules.servers)
+    server = authenticate_server(parameters, authorization, rules, now=now)
     found = await rules.store.find_access(digest(parameters.require("token")), now=now)
     if found is None:
         return Introspection(body=dict(INACTIVE), server_id=server.server_id)
@@ -77,10 +82,11 @@ async def introspect(
 
 
 def authenticate_server(
-    parameters: Parameters, authorization: str | None, servers: Mapping[str, ResourceServer]
+    parameters: Parameters, authorization: str | None, rules: IntrospectionRules, *, now: float
 ) -> ResourceServer:
     """The resource server that asks (RFC 7662 §2.1), by Basic or by post. Raises: OAuthError invalid_client,
-    the same for an unknown one and for a wrong secret; invalid_request where two ways are used at once.
+    and temporarily_unavailable (429) where there were too many, the same for an unknown one and for a wrong
+    secret; invalid_request where two ways are used at once.
     """
     if authorization is None:
         identifiers, secrets = [parameters.get("client_id") or ""], [parameters.get("client_secret") or ""]
@@ -93,7 +99,16 @@ def authenticate_server(
     else:
         identifier, secret = parse_basic(authorization)
         identifiers, secrets = [*list_spellings(identifier)], [*list_spellings(secret)]
-    server = next((servers[name] for name in identifiers if name in servers), None)
+    server = next((rules.servers[name] for name in identifiers if name in rules.servers), None)
+    name = identifiers[0] if server is None else server.server_id
+    with (
+        concerning(client=None if server is None else name),
+        proving("server " + name, rules.throttle, address=rules.address, is_chosen=True, now=now),
+    ):
+        return _check_secrets(server, secrets)
+
+
+def _check_secrets(server: ResourceServer | None, secrets: Iterable[str]) -> ResourceServer:
     expected = NO_SECRET if server is None else server.secret_hash
     # Every candidate is compared, also for a name that nobody has, so that the time taken tells nothing.
     matches = [is_same_secret(secret, expected) for secret in secrets]

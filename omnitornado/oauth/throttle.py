@@ -1,5 +1,6 @@
-"""Our choice, after RFC 6749 §10.10, RFC 8628 §5.1 and OWASP: growing delays for guessing passwords and user
-codes, without a way to lock anyone out, and limits for what anybody may ask for.
+"""Our choice, after RFC 6749 §2.3.1 and §10.10, RFC 8628 §5.1 and OWASP: growing delays for guessing
+passwords, user codes and client secrets, without a way to lock anyone out, and limits for what anybody may
+ask for.
 
 Three counters for passwords. For a person at an address: always. For an address and for a person everywhere:
 only where that person has never signed in from that address before, so that a guesser elsewhere delays
@@ -19,6 +20,11 @@ ADDRESS_LIMIT: Final = Limit(free=20, longest=900.0)
 PERSON_LIMIT: Final = Limit(free=20, longest=900.0)
 USER_CODE_LIMIT: Final = Limit(free=5, longest=900.0)
 USER_CODE_ADDRESS_LIMIT: Final = Limit(free=20, longest=900.0)
+CLIENT_PAIR_LIMIT: Final = Limit(free=5, longest=60.0)
+"""Short: a program that sends an old secret again and again is far more likely than somebody who guesses."""
+CLIENT_LIMIT: Final = Limit(free=30, longest=10.0)
+MAX_KNOWN: Final = 10_000
+"""Clients at addresses where they have proven themselves; those of longest ago go."""
 
 
 class SignInThrottle:
@@ -80,6 +86,46 @@ class UserCodeThrottle:
         ]
 
 
+class ClientThrottle:
+    """Counts the proofs of clients that were wrong: for a client at an address, and, where a person may have
+    chosen its secret, for the client everywhere. The latter holds back addresses alone from which the client
+    has never proven itself: guessing elsewhere never shuts it out of its own.
+
+    A proof counts when it turns out wrong: a secret is compared in no time, and a signature can't be guessed.
+    """
+
+    def __init__(self) -> None:
+        self._attempts = Attempts()
+        self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def find_wait(self, client_id: str, address: str, *, is_chosen: bool, now: float) -> float:
+        """Seconds until the client may try to prove itself from there; 0.0 for at once. `is_chosen`: a person
+        chose its secret, and it may be a poor one.
+        """
+        return self._attempts.find_wait(self._list(client_id, address, is_chosen=is_chosen), now=now)
+
+    def fail(self, client_id: str, address: str, *, is_chosen: bool, now: float) -> None:
+        """The proof was wrong."""
+        self._attempts.begin(self._list(client_id, address, is_chosen=is_chosen), now=now)
+
+    def succeed(self, client_id: str, address: str, *, is_chosen: bool) -> None:
+        """The proof was right: forget what was wrong before from there."""
+        name, network = _shorten(client_id), find_network(address)
+        self._attempts.forget(("pair", name, network))
+        if is_chosen:
+            self._known[name, network] = None
+            self._known.move_to_end((name, network))
+            while len(self._known) > MAX_KNOWN:
+                self._known.popitem(last=False)
+
+    def _list(self, client_id: str, address: str, *, is_chosen: bool) -> list[Counted]:
+        name, network = _shorten(client_id), find_network(address)
+        counted: list[Counted] = [(("pair", name, network), CLIENT_PAIR_LIMIT)]
+        if is_chosen and (name, network) not in self._known:
+            counted.append((("client", name), CLIENT_LIMIT))
+        return counted
+
+
 class RateLimit:
     """At most `limit` events for each key in each `period` seconds: a bucket that refills evenly."""
 
@@ -126,7 +172,9 @@ def _fold(username: str) -> str:
     """A name of any length as a short key, one for all spellings that a directory may take for the same: a
     guesser must not get a count for each.
     """
-    folded = fold_username(username)
-    return (
-        folded if len(folded) <= 128 else hashlib.sha256(folded.encode("utf-8", "surrogatepass")).hexdigest()
-    )
+    return _shorten(fold_username(username))
+
+
+def _shorten(name: str) -> str:
+    """A name of any length as a short key."""
+    return name if len(name) <= 128 else hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()

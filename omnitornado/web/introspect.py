@@ -16,7 +16,7 @@ class IntrospectHandler(ClientAuthenticationHandler):
         answer = await introspect(
             self.parse_form(),
             self.authorization,
-            self.services.introspection,
+            self.services.build_introspection_rules(self.address),
             issuer=self.issuer,
             now=self.now,
         )

@@ -107,6 +107,10 @@ class Services:
         """What a token request from this address is answered by."""
         return msgspec.structs.replace(self.tokens, clients=self.clients.asked_by(address))
 
+    def build_introspection_rules(self, address: str) -> IntrospectionRules:
+        """What an introspection request from this address is answered by."""
+        return msgspec.structs.replace(self.introspection, address=address)
+
     def build_authorization_rules(self, issuer: str, address: str) -> AuthorizationRules:
         """What an authorization request under this issuer, from this address, is checked against."""
         return AuthorizationRules(
