@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 TYPESCRIPT := tests/flows/typescript
 CONFORMANCE := tests/conformance
+PROVIDER := tests/flows/provider
 MODULES := node_modules/.package-lock.json
 
 .PHONY: run test lint types unit conformance browser directory proxies docs clean
@@ -23,15 +24,16 @@ lint: $(VENV)/dev.stamp
 types: $(VENV)/dev.stamp
 	$(BIN)/mypy
 
-unit: $(VENV)/dev.stamp $(TYPESCRIPT)/$(MODULES) $(CONFORMANCE)/$(MODULES) browser directory proxies
+unit: $(VENV)/dev.stamp $(TYPESCRIPT)/$(MODULES) $(CONFORMANCE)/$(MODULES) $(PROVIDER)/$(MODULES) browser directory proxies
 	$(BIN)/python -m pytest
 
 # The official MCP conformance suite alone; `make test` runs it as well.
 conformance: $(VENV)/dev.stamp $(CONFORMANCE)/$(MODULES)
 	$(BIN)/python -m pytest tests/flows/test_conformance*.py
 
-# The official TypeScript clients and the conformance suite; Node.js comes with the development extras.
-$(TYPESCRIPT)/$(MODULES) $(CONFORMANCE)/$(MODULES): %/$(MODULES): %/package-lock.json | $(VENV)/dev.stamp
+# The official TypeScript clients, the conformance suite and an OpenID provider; Node.js comes with the development
+# extras.
+$(TYPESCRIPT)/$(MODULES) $(CONFORMANCE)/$(MODULES) $(PROVIDER)/$(MODULES): %/$(MODULES): %/package-lock.json | $(VENV)/dev.stamp
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund --silent --prefix $*
 	touch $@
 
@@ -68,4 +70,4 @@ $(VENV)/dev.stamp: pyproject.toml setup.cfg | $(BIN)/python
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(TYPESCRIPT)/node_modules $(CONFORMANCE)/node_modules build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(TYPESCRIPT)/node_modules $(CONFORMANCE)/node_modules $(PROVIDER)/node_modules build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

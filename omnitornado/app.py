@@ -30,7 +30,8 @@ from omnitornado.oauth.introspection import IntrospectionRules, ResourceServer, 
 from omnitornado.oauth.issuance import REFRESH_GRACE, TokenRules
 from omnitornado.oauth.key_sets import RemoteKeySets
 from omnitornado.oauth.login import SignIn, ValidateUser
-from omnitornado.oauth.people import People, Person, name_machine
+from omnitornado.oauth.people import People, Person, ProviderPeople, name_machine
+from omnitornado.oauth.provider_sign_in import ProviderLogin, ProviderSignIn
 from omnitornado.oauth.pushed_request import PushRules
 from omnitornado.oauth.redirect_uri import LOOPBACK_HOSTS
 from omnitornado.oauth.registration import RegistrationRules
@@ -51,6 +52,7 @@ from omnitornado.web.introspect import IntrospectHandler
 from omnitornado.web.login import LoginHandler, LogoutHandler
 from omnitornado.web.mcp import McpHandler
 from omnitornado.web.metadata import ResourceMetadataHandler, ServerMetadataHandler
+from omnitornado.web.provider import ProviderCallbackHandler, ProviderDepartureHandler
 from omnitornado.web.pushed_request import PushedRequestHandler
 from omnitornado.web.register import ClientConfigurationHandler, RegisterHandler
 from omnitornado.web.revoke import RevokeHandler
@@ -119,6 +121,13 @@ ROUTES: Final = (
     Route("/device_authorization", DeviceAuthorizationHandler, "RFC 8628 §3.1", "/device_authorization"),
     Route("/device", DeviceHandler, "RFC 8628 §3.3", "/device"),
     Route("/login", LoginHandler, "RFC 6749 §3.1", "/login"),
+    Route("/login/oidc", ProviderDepartureHandler, "OpenID Connect Core §3.1.2.1", "/login/oidc"),
+    Route(
+        "/login/oidc/callback",
+        ProviderCallbackHandler,
+        "OpenID Connect Core §3.1.2.5, RFC 9207 §2.4",
+        "/login/oidc/callback",
+    ),
     Route("/logout", LogoutHandler, "our choice", "/logout"),
     Route("/account", AccountHandler, "our choice", "/account"),
     Route("/omnitornado/(.*)", StaticHandler, "our choice", "/omnitornado/style.css"),
@@ -169,6 +178,7 @@ class AuthorizationServer:
         issuer: str | Callable[[], Identity],
         validate_user: ValidateUser | None = None,
         people: Iterable[Person] = (),
+        provider: ProviderLogin | None = None,
         clients: Iterable[OAuthClient] = (),
         name: str = "omnitornado",
         store: EmbeddedStore | str | Path | None = "omnitornado.state",
@@ -207,6 +217,7 @@ class AuthorizationServer:
         """Args:
             issuer: this server's own address, without a final slash (RFC 8414 §2).
             validate_user: `check(username, password)`, plain or async, gives True or False. Or give `people`.
+            provider: the OpenID provider that people may sign in through.
             clients: preset clients, from `build_preset`.
             name: what the pages call the server.
             store: an opened store, or the path of its files; None keeps everything in memory.
@@ -238,6 +249,7 @@ class AuthorizationServer:
             _expand_people(people, policy),
             is_open=validate_user is not None,
             machines=_find_machines(configured),
+            provider=_expand_provider_people(provider, policy),
         )
         servers = build_resource_servers(resource_servers)
         asks = fetch or GuardedFetch(refused_hosts=_find_own_hosts(issuer)).fetch
@@ -294,6 +306,11 @@ class AuthorizationServer:
                 interval=device_interval,
                 token_bytes=token_bytes,
             ),
+            provider=None
+            if provider is None
+            else ProviderSignIn(provider, known, opened, asks, token_bytes=token_bytes),
+            has_password_form=provider is None
+            or (provider.has_password_form and (validate_user is not None or known.have_passwords)),
             templates=Loader(str(find_assets("templates")), autoescape="xhtml_escape"),
             can_register=can_register,
             registrations=RateLimit(registrations_per_minute),
@@ -372,6 +389,12 @@ def _expand_people(people: Iterable[Person], policy: ScopePolicy) -> list[Person
         person if person.scopes is None else replace(person, scopes=policy.expand(person.scopes))
         for person in people
     ]
+
+
+def _expand_provider_people(provider: ProviderLogin | None, policy: ScopePolicy) -> ProviderPeople | None:
+    if provider is None or provider.people.scopes is None:
+        return None if provider is None else provider.people
+    return replace(provider.people, scopes=policy.expand(provider.people.scopes))
 
 
 def _expand_clients(clients: Iterable[OAuthClient], policy: ScopePolicy) -> list[OAuthClient]:

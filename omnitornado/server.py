@@ -42,7 +42,8 @@ from omnitornado.serving.loading import adopt, find_app, find_validate_user
 from omnitornado.serving.memory import settle_collector
 from omnitornado.serving.mount import Mount
 from omnitornado.serving.mounts import build_mount, open_mounts, run_unless
-from omnitornado.serving.outbound import build_document_rules, build_fetch
+from omnitornado.serving.outbound import build_document_rules, build_fetch, build_provider_fetch
+from omnitornado.serving.provider import ProviderCheck, build_provider_login
 from omnitornado.serving.ready import PresetClient, Ready, print_banner
 from omnitornado.serving.sockets import bind, build_ssl, close_sockets
 from omnitornado.skills.start import open_skills
@@ -133,6 +134,7 @@ class Server:
         self._validate_user = validate_user or find_validate_user(config)
         check_accounts(config)
         self._fetch = fetch or build_fetch(config)
+        self._provider_login = build_provider_login(config, fetch or build_provider_fetch(config))
         self._clock = clock
         self._skills = open_skills(config, app)
         self._on_progress: OnProgress | None = None
@@ -213,6 +215,8 @@ class Server:
             idle_timeout=IDLE_TIMEOUT,
         )
         self._skills.start()
+        self._provider_check = ProviderCheck(self.authorization_server.services.provider, self._clock)
+        self._provider_check.start()
         log_event("server.started", url=self._identity.local_url, issuer=self._identity.issuer)
         return self._build_ready()
 
@@ -223,6 +227,7 @@ class Server:
         log_event("server.stopping", in_flight=len(in_flight))
         self._http.stop()
         self._skills.stop()
+        self._provider_check.stop()
         for mount in self._mounts:
             await mount.end_streams()
         if not await in_flight.wait_empty(self.config.server.shutdown_grace):
@@ -252,7 +257,10 @@ class Server:
         auth = AuthorizationServer(
             issuer=lambda: self._identity,
             validate_user=self._validate_user,
-            people=[Person(user.username, user.password_hash, user.scopes) for user in config.users],
+            people=[
+                Person(user.username, user.password_hash, user.scopes, user.name) for user in config.users
+            ],
+            provider=self._provider_login,
             clients=[build_oauth_client(client) for client in config.clients],
             name=config.mcp.name,
             store=store,

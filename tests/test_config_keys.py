@@ -24,16 +24,19 @@ ARRAYS: dict[str, dict[str, Any]] = {
     "resource_servers": RESOURCE_SERVER,
     "scopes": {"scope": "files:write"},
 }
+OIDC = {"issuer": "https://id.example.com", "client_id": "app", "allow_everyone": True}
 NETWORK = ipaddress.ip_network
 
 
 def build(section: str, **keys: Any) -> Config:
     table: Any = ARRAYS[section] | keys if section in ARRAYS else keys
+    if section == "login.oidc":
+        section, table = "login", {"oidc": OIDC | keys}
     return build_config({section: [table] if section in ARRAYS else table}, folder=HERE, bcrypt_rounds=ROUNDS)
 
 
 def read(config: Config, section: str, key: str) -> Any:
-    settings = getattr(config, section)
+    settings: Any = config.oidc if section == "login.oidc" else getattr(config, section)
     return getattr(settings[0] if section in ARRAYS else settings, key)
 
 
@@ -48,6 +51,28 @@ NO_DURATION = [0, -1, "0s", "1", "1 h", "-1s", "1w", "1h30m", "", "٣s", "1.5h",
 NOT_WORD = [True, 1, 1.5, [], {}, datetime.date(2026, 1, 1)]
 
 VALID: dict[tuple[str, str], list[tuple[object, object]]] = {
+    ("users", "oidc_name"): [("", "")],
+    ("login.oidc", "issuer"): [
+        ("https://id.example.com/", "https://id.example.com/"),
+        ("https://id.example.com:8443/realms/a", "https://id.example.com:8443/realms/a"),
+        ("http://127.0.0.1:3000", "http://127.0.0.1:3000"),
+        ("http://[::1]:3000", "http://[::1]:3000"),
+        ("http://localhost", "http://localhost"),
+    ],
+    ("login.oidc", "client_id"): [("a", "a"), ("1-x.apps.example", "1-x.apps.example")],
+    ("login.oidc", "client_secret"): [("x", "x"), ("GOCSPX-a b~", "GOCSPX-a b~")],
+    ("login.oidc", "label"): [("", ""), ("Bücher & Co", "Bücher & Co")],
+    ("login.oidc", "allowed_emails"): [(["Ada@Example.com"], ("ada@example.com",))],
+    ("login.oidc", "allowed_domains"): [(["Example.com"], ("example.com",))],
+    ("login.oidc", "allowed_claims"): [(["groups=a=b", "r.x=y z"], (("groups", "a=b"), ("r.x", "y z")))],
+    ("login.oidc", "allow_everyone"): [(True, True)],
+    ("login.oidc", "blocked"): [(["ada"], ("ada",))],
+    ("login.oidc", "username_claim"): [("preferred_username", "preferred_username")],
+    ("login.oidc", "username_prefix"): [("google:", "google:"), (":", ":")],
+    ("login.oidc", "grantable_scopes"): [(["mcp"], ("mcp",))],
+    ("login.oidc", "request_scopes"): [(["openid", "groups"], ("openid", "groups"))],
+    ("login.oidc", "prompt"): [("", ""), ("select_account", "select_account")],
+    ("login.oidc", "password_form"): [(False, False)],
     ("server", "host"): [
         ("localhost", "localhost"),
         ("LOCALHOST", "localhost"),
@@ -218,6 +243,39 @@ VALID: dict[tuple[str, str], list[tuple[object, object]]] = {
 }
 
 INVALID: dict[tuple[str, str], list[object]] = {
+    ("users", "oidc_name"): ["ada", "a\nb", "x" * 256, *NOT_WORD],
+    ("login.oidc", "issuer"): [
+        *("http://localhost.example", "http://LOCALHOST:1", "http://127.0.0.2"),
+        *("", "id.example.com", "http://id.example.com", "ftp://id.example.com", "https://", "https://id:0"),
+        *("https://id.example.com?x=1", "https://id.example.com#x", "https://u:p@id.example.com"),
+        *(
+            "https://10.0.0.1",
+            "https://[fd00::1]",
+            "https://id.example.com/\u00e9",
+            "https://id.example:port",
+        ),
+        *("https://id.example.com/.well-known/openid-configuration", "https://" + "a" * 600, *NOT_WORD),
+    ],
+    ("login.oidc", "client_id"): ["", "a\nb", "a" * 513, *NOT_WORD],
+    ("login.oidc", "client_secret"): ["", "pass wörd", "a\nb", "x" * 1025, *NOT_WORD],
+    ("login.oidc", "label"): ["a\nb", " Google", "x" * 61, *NOT_WORD],
+    ("login.oidc", "allowed_emails"): [
+        ["ada"],
+        ["@example.com"],
+        ["a b@example.com"],
+        "ada@example.com",
+        [1],
+    ],
+    ("login.oidc", "allowed_domains"): [["@example.com"], ["com"], ["https://x.com"], ["*.x.com "], "x.com"],
+    ("login.oidc", "allowed_claims"): [["groups"], ["=staff"], ["groups="], ["a b=c"], "groups=staff", [1]],
+    ("login.oidc", "allow_everyone"): ["true", 1, []],
+    ("login.oidc", "blocked"): [["a\nb"], [""], "ada", [1]],
+    ("login.oidc", "username_claim"): ["", "a b", "a=b", *NOT_WORD],
+    ("login.oidc", "username_prefix"): ["", "google", "g oogle:", "x" * 127 + ":", *NOT_WORD],
+    ("login.oidc", "grantable_scopes"): [[], ["a b"], "mcp", [1]],
+    ("login.oidc", "request_scopes"): [[], ["profile"], ["a b"], "openid", [1]],
+    ("login.oidc", "prompt"): ["none", "Login", *NOT_WORD],
+    ("login.oidc", "password_form"): ["false", 0, []],
     ("server", "host"): [
         "",
         "http://localhost",

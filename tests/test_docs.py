@@ -211,7 +211,14 @@ def test_a_program_of_the_documentation_runs(program: str) -> None:
 @pytest.mark.parametrize("text", list_blocks("toml"))
 def test_a_configuration_of_the_documentation_has_only_keys_that_exist(text: str) -> None:
     """Our choice."""
-    known = {section.name: section.keys for section in SECTIONS}
-    for table, values in toml.loads(text).items():
+    known = {section.name: section for section in SECTIONS}
+
+    def check(name: str, table: dict[str, Any]) -> None:
+        inner = known[name].find_tables(SECTIONS)
+        assert set(table) <= set(known[name].keys) | set(inner)
+        for key in inner.keys() & table.keys():
+            check(f"{name}.{key}", table[key])
+
+    for name, values in toml.loads(text).items():
         for one in values if isinstance(values, list) else [values]:
-            assert set(one) <= set(known[table])
+            check(name, one)

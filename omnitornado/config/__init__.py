@@ -12,6 +12,7 @@ from omnitornado.config.client_documents import ClientDocumentSettings
 from omnitornado.config.device import DeviceSettings
 from omnitornado.config.endpoint import McpSettings
 from omnitornado.config.errors import ConfigError
+from omnitornado.config.oidc import OidcSettings
 from omnitornado.config.outbound import OutboundSettings
 from omnitornado.config.pushed_requests import PushedRequestSettings
 from omnitornado.config.registration import RegistrationSettings
@@ -38,6 +39,7 @@ __all__ = [
     "DeviceSettings",
     "LoginSettings",
     "McpSettings",
+    "OidcSettings",
     "OutboundSettings",
     "Overrides",
     "PushedRequestSettings",

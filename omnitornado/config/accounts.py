@@ -22,7 +22,8 @@ class UserSettings(Settings, frozen=True):
             default=None,
             secret=True,
             help="The password's bcrypt hash, from `python -m omnitornado hash-password`. "
-            "One of password_hash and password is needed, unless `[login] validate_user` says who it is.",
+            "One of password_hash and password is needed, unless `[login] validate_user` or `[login.oidc]` "
+            "says who it is.",
         ),
     ]
     scopes: Annotated[
@@ -37,6 +38,15 @@ class UserSettings(Settings, frozen=True):
     name: Annotated[
         str,
         Key(kind=text("a name"), default="", help="The name to show on pages; empty shows the username."),
+    ]
+    oidc_name: Annotated[
+        str,
+        Key(
+            kind=text("a name", longest=255),
+            default="",
+            help="Who this is at the provider of `[login.oidc]`, as its `username_claim` says it: signing in "
+            "there is signing in as this person.",
+        ),
     ]
 
 

@@ -24,6 +24,13 @@ from omnitornado.config.errors import ConfigError, KeyPath, MismatchError, Origi
 from omnitornado.config.keys import REQUIRED, Key, Section, Settings
 from omnitornado.config.kinds import name_type
 from omnitornado.config.limits import LimitSettings
+from omnitornado.config.oidc import (
+    OidcSettings,
+    check_let_in,
+    check_oidc,
+    check_user_names,
+    is_at_provider,
+)
 from omnitornado.config.outbound import OutboundSettings
 from omnitornado.config.pushed_requests import PushedRequestSettings, check_pushed_requests
 from omnitornado.config.registration import RegistrationSettings
@@ -43,7 +50,7 @@ from omnitornado.passwords import DEFAULT_ROUNDS
 S = TypeVar("S", bound=Settings)
 _NO_OVERRIDES = Overrides()
 _BY_SETTINGS: dict[type[Settings], Section] = {section.settings: section for section in SECTIONS}
-_NAMES = {section.name: section for section in SECTIONS}
+_NAMES = {section.name: section for section in SECTIONS if "." not in section.name}
 
 
 def load_config(
@@ -88,6 +95,7 @@ def _build(data: Mapping[str, Any], origin: Origin, rounds: int) -> Config:
     _check_names(data, _NAMES, (), origin)
     server = _build_settings(ServerSettings, data, origin)
     login = _build_settings(LoginSettings, data, origin)
+    oidc = _build_oidc(data, server, origin)
     store = _build_settings(StoreSettings, data, origin)
     with _pointing_at(("server",), origin):
         check_server(server)
@@ -102,7 +110,7 @@ def _build(data: Mapping[str, Any], origin: Origin, rounds: int) -> Config:
     pushed_requests = _build_settings(PushedRequestSettings, data, origin)
     with _pointing_at(("pushed_requests",), origin):
         check_pushed_requests(pushed_requests)
-    return Config(
+    config = Config(
         server=server,
         tokens=_build_settings(TokenSettings, data, origin),
         store=store,
@@ -110,6 +118,7 @@ def _build(data: Mapping[str, Any], origin: Origin, rounds: int) -> Config:
         client_documents=_build_settings(ClientDocumentSettings, data, origin),
         outbound=_build_settings(OutboundSettings, data, origin),
         login=login,
+        oidc=oidc,
         audit=audit,
         limits=_build_settings(LimitSettings, data, origin),
         device=_build_settings(DeviceSettings, data, origin),
@@ -120,10 +129,14 @@ def _build(data: Mapping[str, Any], origin: Origin, rounds: int) -> Config:
         scopes=_build_scopes(data, origin),
         resource_servers=_build_resource_servers(data, server, origin),
         # Last: hashing a plain password takes a quarter of a second.
-        users=_build_users(data, server, login, origin, rounds),
+        users=_build_users(data, server, login, oidc, origin, rounds),
         folder=origin.folder,
         source=origin.source,
     )
+    if oidc is not None:
+        with _pointing_at(("login", "oidc"), origin):
+            check_let_in(oidc, config.users)
+    return config
 
 
 def _build_settings(settings: type[S], data: Mapping[str, Any], origin: Origin) -> S:
@@ -132,17 +145,35 @@ def _build_settings(settings: type[S], data: Mapping[str, Any], origin: Origin) 
 
 
 def _build_users(
-    data: Mapping[str, Any], server: ServerSettings, login: LoginSettings, origin: Origin, rounds: int
+    data: Mapping[str, Any],
+    server: ServerSettings,
+    login: LoginSettings,
+    oidc: OidcSettings | None,
+    origin: Origin,
+    rounds: int,
 ) -> tuple[UserSettings, ...]:
-    is_local, is_checked_elsewhere = is_on_loopback(server), bool(login.validate_user)
-    users = []
+    is_local = is_on_loopback(server)
+    users: list[UserSettings] = []
     for index, table in enumerate(_parse_array(_NAMES["users"], "username", data, origin)):
         with _pointing_at(("users", index), origin):
+            is_checked_elsewhere = bool(login.validate_user) or is_at_provider(table, oidc)
             user = build_user(
                 table, is_local=is_local, rounds=rounds, is_checked_elsewhere=is_checked_elsewhere
             )
+            check_user_names(oidc, user, users)
             users.append(user)
     return tuple(users)
+
+
+def _build_oidc(data: Mapping[str, Any], server: ServerSettings, origin: Origin) -> OidcSettings | None:
+    path = ("login", "oidc")
+    table = data.get("login", {}).get("oidc")
+    if table is None:
+        return None
+    oidc = OidcSettings(**_parse_table(_BY_SETTINGS[OidcSettings], table, path, origin))
+    with _pointing_at(path, origin):
+        check_oidc(oidc, server.public_url)
+    return oidc
 
 
 def _build_clients(data: Mapping[str, Any], origin: Origin) -> tuple[ClientSettings, ...]:
@@ -195,7 +226,7 @@ def _parse_table(section: Section, table: object, path: KeyPath, origin: Origin)
         if name in table:
             raise origin.build_error((*path, name), reason)
     keys = section.keys
-    _check_names(table, keys, path, origin)
+    _check_names(table, keys | section.find_tables(SECTIONS), path, origin)
     return {name: _parse_key(key, table.get(name), (*path, name), origin) for name, key in keys.items()}
 
 

@@ -66,7 +66,7 @@ def build_user(
     """A person with a hash, never a password.
 
     `is_local`: only this machine reaches the server. `rounds`: bcrypt's cost. `is_checked_elsewhere`: who has
-    no password here has one with `[login] validate_user`.
+    no password here signs in by `[login] validate_user` or `[login.oidc]`.
     """
     password = values.pop("password")
     if password is None and values["password_hash"] is None and not is_checked_elsewhere:

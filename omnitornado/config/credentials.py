@@ -71,6 +71,17 @@ def _parse_client_secret(value: object) -> str:
 CLIENT_SECRET = Kind("8 to 512 printable ASCII characters", _parse_client_secret)
 
 
+def _parse_provider_secret(value: object) -> str:
+    """Whatever the provider made up: its strength is the provider's affair."""
+    secret = expect_string(value)
+    if not secret or len(secret) > 1024 or not _PRINTABLE_ASCII.fullmatch(secret):
+        raise ValueError("a client secret is 1 to 1024 printable ASCII characters (RFC 6749 appendix A.2)")
+    return secret
+
+
+PROVIDER_SECRET = Kind("1 to 1024 printable ASCII characters", _parse_provider_secret)
+
+
 def _parse_initial_access_token(value: object) -> bytes:
     """The token's SHA-256."""
     token = expect_string(value)

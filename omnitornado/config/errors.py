@@ -77,6 +77,8 @@ def write_path(path: KeyPath) -> str:
             return f"[[{table}]] number {index + 1}"
         case (str(table), int(index), str(key)):
             return f"[[{table}]] number {index + 1}, {key}"
+        case (str(table), str(inner), str(key)):
+            return f"[{table}.{inner}] {key}"
         case (str(table), *keys):
             return f"[{table}] {'.'.join(str(key) for key in keys)}"
     return ""

@@ -2,6 +2,7 @@
 
 import enum
 import typing
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -51,6 +52,8 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
     help: str
     settings: type[Settings]
     is_array: bool = False
+    is_optional: bool = False
+    """Whether leaving the table out means that there is none of it."""
     inputs: dict[str, Key] = {}
     """Keys of the file that no field keeps."""
     refused: dict[str, str] = {}
@@ -59,6 +62,11 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def header(self) -> str:
         return f"[[{self.name}]]" if self.is_array else f"[{self.name}]"
+
+    def find_tables(self, sections: "Sequence[Section]") -> "dict[str, Section]":
+        """The tables within it, by the last part of their name."""
+        names = ((section.name.rpartition("."), section) for section in sections)
+        return {name: section for (outer, dot, name), section in names if dot and outer == self.name}
 
     @property
     def keys(self) -> dict[str, Key]:

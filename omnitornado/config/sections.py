@@ -11,6 +11,7 @@ from omnitornado.config.device import DeviceSettings
 from omnitornado.config.endpoint import McpSettings
 from omnitornado.config.keys import Section
 from omnitornado.config.limits import LimitSettings
+from omnitornado.config.oidc import OidcSettings
 from omnitornado.config.outbound import OutboundSettings
 from omnitornado.config.pushed_requests import PushedRequestSettings
 from omnitornado.config.registration import RegistrationSettings
@@ -35,6 +36,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     client_documents: ClientDocumentSettings
     outbound: OutboundSettings
     login: LoginSettings
+    oidc: OidcSettings | None
     audit: AuditSettings
     limits: LimitSettings
     device: DeviceSettings
@@ -86,6 +88,12 @@ SECTIONS = (
         help="What the server itself asks of other hosts, always by https.",
     ),
     Section(name="login", settings=LoginSettings, help="Signing in at the browser."),
+    Section(
+        name="login.oidc",
+        settings=OidcSettings,
+        is_optional=True,
+        help="Signing in through an OpenID provider: Google, Entra, Keycloak and the like.",
+    ),
     Section(
         name="limits",
         settings=LimitSettings,

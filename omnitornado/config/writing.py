@@ -60,7 +60,7 @@ def describe_config(config: Config) -> list[tuple[str, str]]:
     return [
         ("MCP URL", base + config.mcp.path),
         ("Issuer", base),
-        ("Users", ", ".join(user.username for user in config.users) or "none: nobody can sign in"),
+        ("Users", _describe_users(config)),
         ("Clients", ", ".join(client.client_id for client in config.clients) or "none preset"),
         ("Registration", _describe_registration(config)),
         ("Resource servers", ", ".join(one.server_id for one in config.resource_servers) or "none"),
@@ -68,6 +68,14 @@ def describe_config(config: Config) -> list[tuple[str, str]]:
         ("App", config.mcp.app or "none: no tools"),
         ("Skills", "none" if config.mcp.skills is None else str(config.mcp.skills)),
     ]
+
+
+def _describe_users(config: Config) -> str:
+    elsewhere = [config.login.validate_user] if config.login.validate_user else []
+    if config.oidc is not None:
+        elsewhere.append(config.oidc.issuer)
+    names = [user.username for user in config.users] + [f"those of {place}" for place in elsewhere]
+    return ", ".join(names) or "none: nobody can sign in"
 
 
 def _describe_registration(config: Config) -> str:
@@ -80,9 +88,9 @@ def write_section(section: Section, values: dict[str, Any]) -> list[str]:
     """A table of a configuration file: every key with its help, `values` in place of the defaults.
 
     A key without a value or a default stands commented out, with its example; so does all of an array of
-    tables that has no values.
+    tables, or of an optional table, that has no values.
     """
-    is_left_out = section.is_array and not values
+    is_left_out = (section.is_array or section.is_optional) and not values
     mark = "# " if is_left_out else ""
     lines = [f"# {section.help}", mark + section.header]
     for name, key in section.keys.items():

@@ -1,7 +1,8 @@
 """Implements: RFC 9110 §9.3 and §15.4 (redirects are never followed): a fetch of what strangers name.
 
 What may be asked, and how (a guard against server-side request forgery):
-1. https alone, and a host name (`web_address`). Proxies of the environment are not used.
+1. https alone, and a host name (`web_address`). Proxies of the environment are not used. The one exception
+   are origins on this machine that the operator named, for what is developed here: http, to loopback alone.
 2. The name is resolved on a thread. Every address it has must be public (`public_address`), or nothing is
    asked.
 3. The connection goes to one of exactly these addresses: what the name resolves to a moment later does not
@@ -12,6 +13,7 @@ What may be asked, and how (a guard against server-side request forgery):
 """
 
 import asyncio
+import ipaddress
 import logging
 import socket
 import ssl
@@ -20,6 +22,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
+from msgspec import structs
 from tornado.httpclient import HTTPRequest, HTTPResponse
 from tornado.netutil import Resolver
 from tornado.simple_httpclient import HTTPTimeoutError, SimpleAsyncHTTPClient
@@ -27,7 +30,12 @@ from tornado.simple_httpclient import HTTPTimeoutError, SimpleAsyncHTTPClient
 from omnitornado.net.fetched import Fetched, FetchError
 from omnitornado.net.public_address import is_public_address
 from omnitornado.net.resolver import Resolve, SocketAddress, SystemResolver
-from omnitornado.net.web_address import WebAddress, parse_web_address
+from omnitornado.net.web_address import (
+    WebAddress,
+    parse_any_address,
+    parse_loopback_address,
+    parse_web_address,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -51,17 +59,20 @@ class GuardedFetch:
         *,
         trusted_hosts: Collection[str] = (),
         refused_hosts: Collection[str] = (),
+        loopback_origins: Collection[str] = (),
         resolve: Resolve | None = None,
         is_allowed: Callable[[str], bool] = is_public_address,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """Args: trusted_hosts: names that may have any address: the operator's own, behind the same wall.
         refused_hosts: names that are never asked: this server's own, or one request could make the next.
+        loopback_origins: origins such as http://localhost:3000 that may be asked without TLS.
         resolve: finds a name's addresses; default: the system's resolver, on threads. is_allowed: whether an
         address may be asked. tls: default: the system's certificates, checked.
         """
         self._trusted_hosts = frozenset(trusted_hosts)
         self._refused_hosts = frozenset(refused_hosts)
+        self._loopback_origins = frozenset(parse_loopback_address(url).origin for url in loopback_origins)
         self._resolve = resolve or SystemResolver().resolve
         self._is_allowed = is_allowed
         self._tls = tls
@@ -85,12 +96,7 @@ class GuardedFetch:
         `timeout` in seconds, from here to the end of the body. `asker`: the client's address on whose behalf;
         "" for this server's own, which is not counted by asker.
         """
-        try:
-            address = parse_web_address(url)
-        except ValueError as error:
-            raise FetchError(str(error), reason="fetch_url") from None
-        if address.host in self._refused_hosts:
-            raise FetchError("it is this server itself", reason="fetch_own")
+        address = self._parse_address(url)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         with self._count(address.host, asker):
@@ -99,12 +105,24 @@ class GuardedFetch:
                     addresses = await self._find_addresses(address, asker)
             except TimeoutError:
                 raise FetchError("its name was not resolved in time", reason="fetch_timeout") from None
-            if self._tls is None:
+            if self._tls is None and address.scheme == "https":
                 # On a thread, and not before somebody needs it: it reads the system's certificates.
                 self._tls = await asyncio.to_thread(ssl.create_default_context)
             request = self._build_request(address, method, headers, body, deadline - loop.time())
             response, received = await _Exchange(addresses, max_bytes).run(request)
             return _build_fetched(url, response, received)
+
+    def _parse_address(self, url: str) -> WebAddress:
+        """An address that may be asked, as far as can be told from it alone. Raises: FetchError."""
+        try:
+            address = parse_any_address(url)
+            if address.scheme == "http" and address.origin not in self._loopback_origins:
+                parse_web_address(url)  # which says why not
+        except ValueError as error:
+            raise FetchError(str(error), reason="fetch_url") from None
+        if address.scheme == "https" and address.host in self._refused_hosts:
+            raise FetchError("it is this server itself", reason="fetch_own")
+        return address
 
     @contextmanager
     def _count(self, host: str, asker: str) -> Iterator[None]:
@@ -143,6 +161,8 @@ class GuardedFetch:
 
     async def _find_addresses(self, address: WebAddress, asker: str) -> Sequence[SocketAddress]:
         """The host's addresses, every one of which may be asked. Raises: FetchError."""
+        if address.scheme == "http":
+            return await self._find_loopback(address, asker)
         try:
             addresses = await self._resolve_name(address, asker)
         except OSError as error:
@@ -159,6 +179,18 @@ class GuardedFetch:
                     )
         return addresses[:MAX_ADDRESSES]
 
+    async def _find_loopback(self, address: WebAddress, asker: str) -> Sequence[SocketAddress]:
+        """Raises: FetchError, where this machine calls another one localhost, too."""
+        try:
+            addresses = await self._resolve_name(
+                structs.replace(address, host=address.host.strip("[]")), asker
+            )
+        except OSError:
+            addresses = ()
+        if not addresses or not all(ipaddress.ip_address(ip).is_loopback for _, (ip, *_) in addresses):
+            raise FetchError("its name does not lead to this machine", reason="fetch_address")
+        return addresses[:MAX_ADDRESSES]
+
     def _build_request(
         self,
         address: WebAddress,
@@ -170,7 +202,7 @@ class GuardedFetch:
         sent = {"Accept": "application/json", "Accept-Encoding": "identity"}
         return HTTPRequest(
             # What was checked is what is asked: the name as the resolver below is asked for it.
-            f"https://{address.host}:{address.port}{address.path or '/'}{address.query}",
+            f"{address.scheme}://{address.host}:{address.port}{address.path or '/'}{address.query}",
             method=method,
             headers={**sent, "Host": _build_host(address), **(headers or {})},
             body=body,
@@ -190,7 +222,7 @@ def _count_down(counts: Counter[str], key: str) -> None:
 
 
 def _build_host(address: WebAddress) -> str:
-    return address.host if address.port == 443 else f"{address.host}:{address.port}"
+    return address.origin.partition("://")[2]
 
 
 class _Exchange:

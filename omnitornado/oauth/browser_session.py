@@ -12,6 +12,8 @@ import hmac
 import secrets
 from typing import Final
 
+from msgspec.structs import replace
+
 from omnitornado.base64url import decode, encode
 from omnitornado.oauth.people import People, Person
 from omnitornado.oauth.secrets import TokenBytes, digest
@@ -53,6 +55,7 @@ class BrowserSessions:
             address=address,
             user_agent=user_agent[:200],
             password_stamp=build_password_stamp(person),
+            shown_name=person.name,
         )
         await self._store.open_session(
             digest(cookie), session, replaces=None if replaces is None else digest(replaces)
@@ -71,7 +74,9 @@ class BrowserSessions:
             return None
         # Whoever knew the old password may have signed in with it.
         is_same = hmac.compare_digest(session.password_stamp, build_password_stamp(person))
-        return (session, person) if is_same else None
+        if not is_same:
+            return None
+        return session, person if person.name else replace(person, name=session.shown_name)
 
     async def close(self, cookie: str) -> None:
         """Sign the browser out."""

@@ -8,7 +8,7 @@ these, from a share of its host's own: nobody who makes up addresses can keep an
 from typing import Final
 
 from omnitornado.net.fetched import FetchError
-from omnitornado.net.web_address import parse_web_address
+from omnitornado.net.web_address import parse_any_address
 from omnitornado.oauth.throttle import RateLimit
 
 PER_ASKER: Final = 30
@@ -32,7 +32,7 @@ class FetchLimits:
     def check(self, url: str, asker: str, *, is_renewal: bool, now: float) -> None:
         """Count a fetch for `asker`, a client's address. Raises: FetchError."""
         try:
-            host = parse_web_address(url).host
+            host = parse_any_address(url).host
         except ValueError as error:
             raise FetchError(str(error), reason="fetch_url") from None
         strangers = ((self._askers, asker), (self._hosts, host))

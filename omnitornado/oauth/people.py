@@ -24,6 +24,27 @@ class Person(msgspec.Struct, frozen=True):
     """bcrypt; None where the application checks passwords itself."""
     scopes: tuple[str, ...] | None = None
     """What this person may grant; None for every scope."""
+    name: str = ""
+    """What pages call them; "" for the username."""
+
+    @property
+    def shown_name(self) -> str:
+        return self.name or self.username
+
+
+class ProviderPeople(msgspec.Struct, frozen=True, kw_only=True):
+    """The people who sign in through an OpenID provider: under names that nobody else can have, unless the
+    operator says that one of them is somebody of the configuration.
+    """
+
+    prefix: str
+    """What stands before a name of the provider's; never ""."""
+    usernames: Mapping[str, str] = {}
+    """The people of the configuration by their name at the provider."""
+    blocked: frozenset[str] = frozenset()
+    """Names with their prefix."""
+    scopes: tuple[str, ...] | None = None
+    """What they may grant; None for every scope."""
 
 
 def fold_username(username: str) -> str:
@@ -47,25 +68,33 @@ def is_reserved(username: str) -> bool:
 
 
 class People:
-    """The people of the configuration; or, where the application checks passwords itself, whoever it lets in.
-    Beside them the clients that act for themselves.
+    """The people of the configuration; where the application checks passwords itself, whoever it lets in; and
+    where there is a provider, whoever is its. Beside them the clients that act for themselves.
 
     One who is gone from the configuration has no session, grant or token any more, whatever the store still
     holds.
     """
 
     def __init__(
-        self, people: Iterable[Person] = (), *, is_open: bool = False, machines: Iterable[Person] = ()
+        self,
+        people: Iterable[Person] = (),
+        *,
+        is_open: bool = False,
+        machines: Iterable[Person] = (),
+        provider: ProviderPeople | None = None,
     ) -> None:
         """Args: machines: clients that act for themselves, by `name_machine`. Raises: ValueError for a person
-        whose name is reserved.
+        whose name is reserved, and for a provider whose people's names would be.
         """
         self._listed = {person.username: person for person in people}
         taken = next(filter(is_reserved, self._listed), None)
         if taken is not None:
             raise ValueError(f"the name {taken!r} is reserved")
+        if provider is not None and (not provider.prefix or is_reserved(provider.prefix)):
+            raise ValueError(f"the prefix {provider.prefix!r} is reserved")
         self._people: Mapping[str, Person] = self._listed | {one.username: one for one in machines}
         self._is_open = is_open
+        self._provider = provider
         self._spellings = {fold_username(name): name for name in self._listed}
 
     def find_by_spelling(self, username: str) -> Person | None:
@@ -76,16 +105,43 @@ class People:
             return None
         if username not in self._listed and self._is_open:
             username = self._spellings.get(fold_username(username), username)
+        if self._provider is not None and fold_username(username).startswith(
+            self._provider.prefix.casefold()
+        ):
+            # Whatever a directory says: nobody gets one of the provider's names, or one like it, that way.
+            return None
         return self.find(username)
+
+    def find_provider_name(self, name: str) -> str:
+        """The username of somebody whom the provider calls `name`."""
+        assert self._provider is not None  # noqa: S101 - for the type checker: only a provider has names
+        return self._provider.usernames.get(name, self._provider.prefix + name)
+
+    def is_listed(self, username: str) -> bool:
+        """Whether the configuration names this person."""
+        return username in self._listed
 
     @property
     def listed(self) -> tuple[Person, ...]:
         """The people of the configuration."""
         return tuple(self._listed.values())
 
+    @property
+    def have_passwords(self) -> bool:
+        """Whether any of them has a password in the configuration."""
+        return any(person.password_hash is not None for person in self._listed.values())
+
     def find(self, username: str) -> Person | None:
         """The person, or None when there is nobody of that name (any more)."""
         person = self._people.get(username)
+        if self._is_at_provider(username):
+            assert self._provider is not None  # noqa: S101 - for the type checker
+            if username in self._provider.blocked:
+                return None
+            return person or Person(username, scopes=self._provider.scopes)
         if person is not None or not self._is_open or username.startswith(RESERVED):
             return person
         return Person(username)
+
+    def _is_at_provider(self, username: str) -> bool:
+        return self._provider is not None and username.startswith(self._provider.prefix)

@@ -16,6 +16,25 @@ def build_fetch(config: Config) -> Fetch:
     ).fetch
 
 
+def build_provider_fetch(config: Config) -> Fetch | None:
+    """What the OpenID provider alone is asked with, so that nobody who has other hosts asked is in its way.
+
+    It may stand beside this server, under the same name, and be developed on this machine.
+    """
+    if config.oidc is None:
+        return None
+    is_local = config.oidc.issuer.startswith("http:")
+    return GuardedFetch(
+        trusted_hosts=config.outbound.trusted_hosts,
+        loopback_origins=[build_origin(config.oidc.issuer)] if is_local else [],
+    ).fetch
+
+
+def build_origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def build_document_rules(config: Config) -> DocumentRules:
     settings = config.client_documents
     return DocumentRules(

@@ -151,6 +151,8 @@ class BrowserSession(Record, frozen=True):
     user_agent: str = ""
     password_stamp: bytes = b""
     """A digest of the hash of the password that was given; empty where passwords are checked elsewhere."""
+    shown_name: str = ""
+    """What pages call the person, where another server said so at the sign-in."""
 
 
 class Consent(Record, frozen=True):

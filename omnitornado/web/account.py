@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from omnitornado.oauth.client import DOCUMENT_PREFIX
 from omnitornado.oauth.client_document import check_document_url
+from omnitornado.oauth.people import Person
 from omnitornado.oauth.redirect_uri import parse_redirect_uri
 from omnitornado.store.records import Grant
 from omnitornado.web.pages import PageHandler, build_login_url
@@ -34,7 +35,7 @@ class AccountHandler(PageHandler):
         if found is None:
             self.redirect(build_login_url("/account"))
             return
-        await self._show(found[1].username, message=None)
+        await self._show(found[1], message=None)
 
     async def post(self) -> None:
         form = self.parse_form()
@@ -43,24 +44,25 @@ class AccountHandler(PageHandler):
         if found is None:
             self.redirect(build_login_url("/account"), status=303)
             return
-        username = found[1].username
+        person = found[1]
+        username = person.username
         public_id = form.get("public_id")
         grants = await self.services.store.find_grants(username, now=self.now)
         grant = next((g for g in grants if g.public_id == public_id), None)
         if grant is None:
-            await self._show(username, message="That app is not connected any more.")
+            await self._show(person, message="That app is not connected any more.")
             return
         await self.services.store.disconnect_client(
             username=username, client_id=grant.client_id, grant_id=grant.grant_id
         )
         self.log("account.disconnected", user=username, client=grant.client_id, grant=grant.public_id)
-        await self._show(username, message="The app is disconnected.")
+        await self._show(person, message="The app is disconnected.")
 
-    async def _show(self, username: str, *, message: str | None) -> None:
-        grants = await self.services.store.find_grants(username, now=self.now)
+    async def _show(self, person: Person, *, message: str | None) -> None:
+        grants = await self.services.store.find_grants(person.username, now=self.now)
         self.render_page(
             "account.html",
-            username=username,
+            person=person.shown_name,
             csrf_token=self.build_form_token("account"),
             logout_action="/logout",
             disconnect_action="/account",

@@ -41,7 +41,7 @@ async def build_consent_view(
     client, uri = request.client, request.redirect_uri
     return {
         **build_client_view(client),
-        "username": person.username,
+        "person": person.shown_name,
         "client_id": client.client_id,
         "client_uri": client.client_uri if _is_https(client.client_uri) else None,
         "redirect_host": uri.shown_host,

@@ -2,25 +2,29 @@
 
 import math
 
-from omnitornado.oauth.client import UnusableClientError
+from tornado.web import HTTPError
+
 from omnitornado.oauth.form import parse_parameters
 from omnitornado.oauth.login import SignInError
-from omnitornado.web.pages import PageHandler, build_login_url, parse_target
+from omnitornado.web.login_page import LoginPage
+from omnitornado.web.pages import PageHandler, parse_target
 
 
-class LoginHandler(PageHandler):
+class LoginHandler(LoginPage):
     """`/login`: an ordinary form. After it the browser goes on to `next`, a page of this server."""
 
     event = "login"
 
     async def get(self) -> None:
         target = parse_target(parse_parameters(self.query).get("next"))
-        await self._show(target)
+        await self.show_login(target)
 
     async def post(self) -> None:
         target = parse_target(parse_parameters(self.query).get("next"))
         form = self.parse_form()
         self.check_form_token(form.get("csrf_token"), "login", target)
+        if not self.services.has_password_form:
+            raise HTTPError(403, "password_form")
         username, password = form.get("username") or "", form.get("password") or ""
         try:
             person = await self.services.sign_in.sign_in(username, password, self.address, now=self.now)
@@ -28,25 +32,18 @@ class LoginHandler(PageHandler):
             self.log("login.refused", reason=error.reason, user=self._find_known_name(username))
             await self._show_again(target, username, error)
             return
-        cookie = await self.services.sessions.open(
-            person,
-            replaces=self.cookie,
-            address=self.address,
-            user_agent=self.request.headers.get("User-Agent", ""),
-            now=self.now,
-        )
-        self.give_cookie(cookie, lifetime=self.services.sessions.lifetime)
+        await self.open_session(person)
         self.log("login.succeeded", user=person.username)
         self.redirect(target, status=303)
 
     async def _show_again(self, target: str, username: str, error: SignInError) -> None:
         if error.retry_after is None:
-            await self._show(target, username=username, error="Wrong username or password.", status=403)
+            await self.show_login(target, username=username, error="Wrong username or password.", status=403)
             return
         wait = max(math.ceil(error.retry_after), 1)
         self.set_header("Retry-After", str(wait))
         is_busy = error.reason in ("sign_in_busy", "validate_user_failed")
-        await self._show(
+        await self.show_login(
             target,
             username=username,
             error="Passwords can't be checked at the moment." if is_busy else "Too many attempts.",
@@ -59,38 +56,6 @@ class LoginHandler(PageHandler):
         return (
             username if any(person.username == username for person in self.services.people.listed) else None
         )
-
-    async def _show(
-        self,
-        target: str,
-        *,
-        username: str = "",
-        error: str | None = None,
-        retry_after: int | None = None,
-        status: int = 200,
-    ) -> None:
-        self.render_page(
-            "login.html",
-            status=status,
-            action=build_login_url(target),
-            csrf_token=self.build_form_token("login", target),
-            username=username,
-            error=error,
-            retry_after=retry_after,
-            client_name=await self._find_client_name(target),
-        )
-
-    async def _find_client_name(self, target: str) -> str | None:
-        """The name of the app that the person came from."""
-        _, _, query = target.partition("/authorize?")
-        client_id = parse_parameters(query).get("client_id") if query else None
-        if not client_id:
-            return None
-        try:
-            client = await self.services.clients.asked_by(self.address).find(client_id, now=self.now)
-        except UnusableClientError:
-            return None
-        return None if client is None else client.client_name
 
 
 class LogoutHandler(PageHandler):

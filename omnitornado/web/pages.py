@@ -171,6 +171,11 @@ def build_login_url(target: str) -> str:
     return "/login?" + urlencode({"next": target})
 
 
+def build_provider_url(target: str) -> str:
+    """The same by way of the OpenID provider."""
+    return "/login/oidc?" + urlencode({"next": target})
+
+
 def parse_target(value: str | None) -> str:
     """Where to go after sign-in: a page of this server, and nowhere else (no open redirect)."""
     return value if value is not None and TARGET.fullmatch(value) else "/account"

@@ -22,6 +22,7 @@ from omnitornado.oauth.introspection import IntrospectionRules
 from omnitornado.oauth.issuance import TokenRules
 from omnitornado.oauth.login import SignIn
 from omnitornado.oauth.people import People
+from omnitornado.oauth.provider_sign_in import ProviderSignIn
 from omnitornado.oauth.pushed_request import PushRules
 from omnitornado.oauth.registration import RegistrationRules
 from omnitornado.oauth.resource import ProtectedResource
@@ -69,6 +70,11 @@ class Services:
     templates: Loader
     fetch: Fetch
     """Asks another host, guarded."""
+    provider: ProviderSignIn | None = None
+    """Signs people in through an OpenID provider."""
+    provider_requests: RateLimit = field(default_factory=lambda: RateLimit(60))
+    """Browsers that are sent to the provider, or come back from it."""
+    has_password_form: bool = True
     audit: AuditLog | None = None
     refusals: Refusals = field(default_factory=Refusals)
     """What keeps refusals from filling the audit log."""

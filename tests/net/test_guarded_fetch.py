@@ -362,8 +362,10 @@ def test_a_slow_name_server_and_a_silent_host_are_given_up_in_time() -> None:
     """Our choice: so do the name and the handshake count."""
 
     async def scenario(site: HttpsSite) -> None:
+        never = asyncio.Event()  # kept here, or the garbage collector takes the task that waits for it
+
         async def resolve(host: str, port: int) -> Sequence[SocketAddress]:
-            await asyncio.Event().wait()
+            await never.wait()
             return []
 
         with refused("fetch_timeout"):
@@ -571,3 +573,59 @@ def test_a_fetch_that_is_cancelled_leaves_nothing_behind() -> None:
         assert (await guarded.fetch(site.build_url("/"), max_bytes=MAX)).status == 200
 
     run(scenario)
+
+
+async def serve_plainly(asked: list[bytes]) -> asyncio.Server:
+    """A site without TLS on a free port of 127.0.0.1."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(build_answer(b"{}"))
+        writer.close()
+
+    return await asyncio.start_server(answer, "127.0.0.1", 0)
+
+
+def test_an_origin_on_this_machine_that_the_operator_named_is_asked_without_tls() -> None:
+    """Our choice: for a provider in development; that origin and no other, whatever leads there."""
+
+    async def scenario() -> None:
+        asked: list[bytes] = []
+        server = await serve_plainly(asked)
+        port = server.sockets[0].getsockname()[1]
+        fetch = GuardedFetch(loopback_origins=[f"http://127.0.0.1:{port}"], refused_hosts=["127.0.0.1"]).fetch
+        fetched = await fetch(f"http://127.0.0.1:{port}/x?y=1", max_bytes=MAX)
+        assert (fetched.status, fetched.body) == (200, b"{}")
+        assert asked[0].startswith(b"GET /x?y=1 HTTP/1.1\r\n")
+        assert f"Host: 127.0.0.1:{port}\r\n".encode() in asked[0]
+        for url in (
+            *(f"http://localhost:{port}/", f"http://127.0.0.1:{port + 1}/", f"https://127.0.0.1:{port}/"),
+            *("http://client.example/", f"http://127.0.0.1:{port}@client.example/"),
+        ):
+            with refused("fetch_url"):
+                await fetch(url, max_bytes=MAX)
+        with refused("fetch_url"):
+            await GuardedFetch().fetch(f"http://127.0.0.1:{port}/", max_bytes=MAX)
+        server.close()
+        await server.wait_closed()
+        assert len(asked) == 1
+
+    asyncio.run(scenario())
+
+
+def test_localhost_must_lead_to_this_machine() -> None:
+    """Our choice: without TLS there is no certificate that would show it."""
+
+    async def resolve(host: str, port: int) -> Sequence[SocketAddress]:
+        return [(socket.AF_INET, ("127.0.0.1", port)), (socket.AF_INET, ("198.51.100.7", port))]
+
+    async def resolve_to_nothing(host: str, port: int) -> Sequence[SocketAddress]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    async def scenario() -> None:
+        for find in (resolve, resolve_to_nothing):
+            fetch = GuardedFetch(loopback_origins=["http://localhost:3000"], resolve=find).fetch
+            with refused("fetch_address"):
+                await fetch("http://localhost:3000/", max_bytes=MAX)
+
+    asyncio.run(scenario())

@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omnitornado.net.web_address import check_host, parse_web_address
+from omnitornado.net.web_address import (
+    check_host,
+    parse_any_address,
+    parse_loopback_address,
+    parse_web_address,
+)
 
 
 def test_an_https_address_is_taken_apart() -> None:
@@ -126,3 +131,39 @@ def test_a_host_alone_is_checked_as_well() -> None:
     for wrong in ("", ".", "a b", "10.0.0.1", "*.example", "x" * 254):
         with pytest.raises(ValueError, match="host"):
             check_host(wrong)
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("http://localhost:3000/a?b", "http://localhost:3000"),
+        ("http://127.0.0.1", "http://127.0.0.1"),
+        ("http://[::1]:80/", "http://[::1]"),
+    ],
+)
+def test_an_address_of_this_machine_may_be_without_tls(url: str, origin: str) -> None:
+    """Our choice: for what is developed here; whether it is asked is for the fetch to know."""
+    address = parse_loopback_address(url)
+    assert (address.scheme, address.origin) == ("http", origin)
+    assert parse_any_address(url) == address
+    assert parse_any_address("https://client.example").origin == "https://client.example"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://client.example", "http://localhost.example", "http://localhost@client.example"),
+        *("http://127.1", "http://2130706433", "http://0.0.0.0", "http://127.0.0.1.client.example"),
+        *("http://[::ffff:127.0.0.1]", "http://localhost:0", "http://localhost:99999", "http://localhost#x"),
+        *(
+            "http://127.0.0.1\\@client.example",
+            "HTTP://localhost",
+            "http://localhost\r\n",
+            "https://localhost",
+        ),
+    ],
+)
+def test_nothing_else_is_taken_for_this_machine(url: str) -> None:
+    """Our choice: two programs must not read it differently."""
+    with pytest.raises(ValueError, match="it must be"):
+        parse_loopback_address(url)

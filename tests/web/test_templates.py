@@ -109,11 +109,15 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "error": None,
         "retry_after": None,
         "client_name": None,
+        "has_password_form": True,
+        "provider_label": None,
+        "provider_action": "/login/oidc?next=1&x=2",
+        "reference": None,
     },
     "consent.html": {
         "action": "/authorize",
         "csrf_token": "token",
-        "username": "admin",
+        "person": "admin",
         "client_name": "Chat",
         "client_id": "client-1",
         "client_uri": None,
@@ -139,7 +143,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "signed_in": False,
     },
     "account.html": {
-        "username": "admin",
+        "person": "admin",
         "csrf_token": "token",
         "logout_action": "/logout",
         "disconnect_action": "/account",
@@ -155,7 +159,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     },
     "device.html": {
         "csrf_token": "token",
-        "username": "admin",
+        "person": "admin",
         "user_code": "",
         "is_given": False,
         "error": None,
@@ -166,7 +170,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "csrf_token": "token",
         "user_code": "WDJB-MJHT",
         "device": "00ff",
-        "username": "admin",
+        "person": "admin",
         "client_name": "TV",
         "self_registered": False,
         "publisher": None,
@@ -185,13 +189,15 @@ STATES: list[tuple[str, dict[str, Any]]] = [
     ("login.html", {"username": "admin", "error": "Wrong.", "client_name": "Chat"}),
     ("login.html", {"error": "Too many.", "retry_after": 30}),
     ("login.html", {"username": HOSTILE, "error": HOSTILE, "client_name": HOSTILE}),
+    ("login.html", {"provider_label": "Sign in with Google", "error": "No.", "reference": "R-1"}),
+    ("login.html", {"provider_label": HOSTILE, "has_password_form": False, "client_name": "Chat"}),
     ("consent.html", {"binds_redirect": True, "client_uri": "https://chat.example/about"}),
     ("consent.html", {"loopback_only": True, "self_registered": True, "client_name": ""}),
     ("consent.html", {"self_registered": True, "publisher": "chat.example", "is_verified": True}),
     ("consent.html", {"publisher": "x.example", "imitated": "chat.example", "loopback_only": True}),
     ("consent.html", {"loopback_only": True, "did_not_arrive": True}),
     ("device.html", {"user_code": "WDJB-MJHT", "is_given": True}),
-    ("device.html", {"user_code": HOSTILE, "error": HOSTILE, "username": HOSTILE}),
+    ("device.html", {"user_code": HOSTILE, "error": HOSTILE, "person": HOSTILE}),
     ("device.html", {"error": "Too many.", "retry_after": 30}),
     (
         "device_consent.html",
@@ -203,9 +209,7 @@ STATES: list[tuple[str, dict[str, Any]]] = [
     (
         "consent.html",
         {
-            **dict.fromkeys(
-                ("client_name", "client_id", "redirect_host", "redirect_uri", "username"), HOSTILE
-            ),
+            **dict.fromkeys(("client_name", "client_id", "redirect_host", "redirect_uri", "person"), HOSTILE),
             **dict.fromkeys(("binds_redirect", "loopback_only", "self_registered"), True),
             "client_uri": "javascript:alert(1)",
             "scopes": [STRANGE, STRANGE],
@@ -215,7 +219,7 @@ STATES: list[tuple[str, dict[str, Any]]] = [
     ("notice.html", {"link_url": "/login", "link_text": "Sign in"}),
     ("home.html", {"guides": [], "signed_in": True}),
     ("account.html", {"apps": [], "message": "Done."}),
-    ("account.html", {"apps": [STRANGE_APP], "username": HOSTILE, "message": HOSTILE}),
+    ("account.html", {"apps": [STRANGE_APP], "person": HOSTILE, "message": HOSTILE}),
 ]
 
 
@@ -299,6 +303,26 @@ def test_the_login_form_has_the_promised_inputs() -> None:
     assert (password.attrs["autocomplete"], password.attrs["type"]) == ("current-password", "password")
     assert "autofocus" in username.attrs
     assert "autofocus" not in password.attrs
+
+
+def test_the_way_to_the_provider_is_a_form_of_its_own_beside_the_password() -> None:
+    """Our choice: a button that works without a script, and that the Enter key in a field does not press."""
+    page = render("login.html", provider_label="Sign in with Google")
+    provider, password = page.find_all("form")
+    assert provider.attrs["action"] == "/login/oidc?next=1&x=2"
+    assert [e.text for e in provider.children if e.tag == "button"] == ["Sign in with Google"]
+    assert {e.attrs["name"] for e in provider.children if e.tag == "input"} == {"csrf_token"}
+    assert password.attrs["action"] == "/login?next=1&x=2"
+    alone = render("login.html", provider_label="Sign in with Google", has_password_form=False)
+    assert alone.find_only("form").attrs["action"] == "/login/oidc?next=1&x=2"
+    assert not alone.find_all("input", name="password")
+
+
+def test_what_went_wrong_at_the_provider_comes_with_its_reference() -> None:
+    """Our choice: and is no fault of what is typed into the form."""
+    page = render("login.html", provider_label="Google", error="It can't be asked.", reference="R-1")
+    assert page.find_only("code", class_="copy").text == "R-1"
+    assert not [e for e in page.find_all("input") if "aria-invalid" in e.attrs]
 
 
 def test_a_known_username_is_filled_in_and_the_password_gets_the_focus() -> None:
