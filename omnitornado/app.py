@@ -26,6 +26,7 @@ from omnitornado.oauth.client import CLIENT_CREDENTIALS, Clients, OAuthClient
 from omnitornado.oauth.client_documents import DocumentRules, build_documents
 from omnitornado.oauth.consent import ConsentRules
 from omnitornado.oauth.device import DeviceRules
+from omnitornado.oauth.dpop import DpopPolicy, Proofs
 from omnitornado.oauth.introspection import IntrospectionRules, ResourceServer, build_resource_servers
 from omnitornado.oauth.issuance import REFRESH_GRACE, TokenRules
 from omnitornado.oauth.key_sets import RemoteKeySets
@@ -113,7 +114,7 @@ ROUTES: Final = (
     Route("/authorize", AuthorizeHandler, "RFC 6749 §3.1, OAuth 2.1 §3.1, RFC 9207", "/authorize"),
     Route("/par", PushedRequestHandler, "RFC 9126 §2", "/par"),
     Route("/consent", ConsentHandler, "RFC 6749 §4.1.1", "/consent"),
-    Route("/token", TokenHandler, "RFC 6749 §3.2, RFC 7636, RFC 8707", "/token"),
+    Route("/token", TokenHandler, "RFC 6749 §3.2, RFC 7636, RFC 8707, RFC 9449 §5", "/token"),
     Route("/register", RegisterHandler, "RFC 7591 §3", "/register"),
     Route("/register/([^/]+)", ClientConfigurationHandler, "RFC 7592 §2", "/register/{client_id}"),
     Route("/revoke", RevokeHandler, "RFC 7009 §2", "/revoke"),
@@ -142,7 +143,7 @@ def build_mcp_route(path: str, handler: type[RequestHandler] = McpHandler) -> Ro
     return Route(
         path.replace(".", r"\.") + "/?",
         handler,
-        "MCP 2025-03-26 to 2026-07-28, RFC 6750, RFC 9728",
+        "MCP 2025-03-26 to 2026-07-28, RFC 6750, RFC 9449 §7, RFC 9728",
         path,
         is_oauth=False,
     )
@@ -204,6 +205,7 @@ class AuthorizationServer:
         must_push: bool = False,
         pushed_request_lifetime: float = 600.0,
         pushed_requests_per_minute: int = 60,
+        dpop: DpopPolicy = DpopPolicy(),  # noqa: B008 - frozen
         resource_servers: Iterable[ResourceServer] = (),
         allowed_origins: Iterable[str] = (),
         trusted_proxies: Sequence[IPv4Network | IPv6Network] = (),
@@ -225,6 +227,7 @@ class AuthorizationServer:
             default_scope: what a request that names no scope asks for, beside what its resources need.
             implied_scopes: for a scope the others that come with it.
             resource_servers: who may introspect tokens, and for which resources.
+            dpop: whether tokens must be bound to a key, and where proofs of it need a nonce.
             client_documents: which clients may be known by a document of their own.
             initial_token_hashes: SHA-256 digests of tokens, one of which a client must send to register;
                 none: anyone may.
@@ -259,6 +262,7 @@ class AuthorizationServer:
             key_sets=RemoteKeySets(asks),
             documents=build_documents(opened, asks, client_documents),
         )
+        proofs = Proofs(opened, token_bytes=token_bytes, policy=dpop)
         self.services = Services(
             identity=identity,
             server_name=name,
@@ -269,11 +273,13 @@ class AuthorizationServer:
             sessions=BrowserSessions(opened, known, lifetime=session_lifetime, token_bytes=token_bytes),
             scopes=policy,
             resources=self._resources,
+            proofs=proofs,
             tokens=TokenRules(
                 store=opened,
                 clients=presets,
                 people=known,
                 resources=self._resources,
+                proofs=proofs,
                 access_token_lifetime=access_token_lifetime,
                 refresh_token_lifetime=refresh_token_lifetime,
                 refresh_token_absolute_lifetime=refresh_token_absolute_lifetime,

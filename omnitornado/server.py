@@ -25,6 +25,7 @@ from omnitornado.config import Config, ConfigError, Overrides, build_config, loa
 from omnitornado.log import configure_logging, log_event
 from omnitornado.mcp.server import MCPServer
 from omnitornado.net.fetched import Fetch
+from omnitornado.oauth.dpop import DpopPolicy
 from omnitornado.oauth.login import ValidateUser
 from omnitornado.oauth.people import Person
 from omnitornado.progress import ProgressBar
@@ -283,6 +284,11 @@ class Server:
             must_push=config.pushed_requests.required,
             pushed_request_lifetime=config.pushed_requests.lifetime,
             pushed_requests_per_minute=config.pushed_requests.rate_per_minute,
+            dpop=DpopPolicy(
+                required=config.dpop.required,
+                token_nonces=config.dpop.token_nonces,
+                resource_nonces=config.dpop.resource_nonces,
+            ),
             resource_servers=[build_resource_server(server) for server in config.resource_servers],
             allowed_origins=config.server.allowed_origins,
             trusted_proxies=config.server.trusted_proxies,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from omnitornado.config import SECTIONS, Config, ConfigError, build_config, is_loopback_host
+from omnitornado.config.dpop import DpopSettings
 from omnitornado.config.limits import LimitSettings
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -151,6 +152,8 @@ VALID: dict[tuple[str, str], list[tuple[object, object]]] = {
     ("pushed_requests", "required"): [(True, True), (False, False)],
     ("pushed_requests", "lifetime"): DURATION,
     ("pushed_requests", "rate_per_minute"): [(1, 1)],
+    **{("dpop", name): [(True, True), (False, False)] for name in DpopSettings.__struct_fields__},
+    ("clients", "dpop_bound_access_tokens"): [(True, True), (False, False)],
     ("users", "username"): [("a", "a"), ("x" * 128, "x" * 128), ("Renée O'Neil", "Renée O'Neil")],
     ("users", "scopes"): [(["mcp"], ("mcp",)), (["a:b", "c/d"], ("a:b", "c/d"))],
     ("users", "name"): [("", ""), ("Ada Lovelace", "Ada Lovelace")],
@@ -394,6 +397,8 @@ INVALID: dict[tuple[str, str], list[object]] = {
     ("pushed_requests", "required"): ["true", 1, 0, []],
     ("pushed_requests", "lifetime"): [*NO_DURATION, 1.5],
     ("pushed_requests", "rate_per_minute"): [0, -1, True, "1"],
+    **{("dpop", name): ["true", 1, 0, []] for name in DpopSettings.__struct_fields__},
+    ("clients", "dpop_bound_access_tokens"): ["true", 1, 0, []],
     ("users", "username"): [
         "",
         "x" * 129,
@@ -581,6 +586,7 @@ DEFAULTS = {
     "limits": (1000, 100, 1000, 1000, 100, 1000, 1000, 100),
     "device": (True, 600.0, 5.0, 30),
     "pushed_requests": (True, False, 600.0, 60),
+    "dpop": (False, False, False),
     "mcp": (
         *("/mcp", "omnitornado", "", None, (), 2.0, "mcp", 4194304, 60.0, 8, 15.0),
         *(30.0, 600.0, 64, 64, 100, 1000, 1048576, 300.0),

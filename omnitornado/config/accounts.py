@@ -153,6 +153,15 @@ class ClientSettings(Settings, frozen=True):
             "browser here with one of their own making in its name.",
         ),
     ]
+    dpop_bound_access_tokens: Annotated[
+        bool,
+        Key(
+            kind=BOOLEAN,
+            default=False,
+            help="Whether the client gets tokens for a DPoP proof alone (RFC 9449 §5.2), so that nobody can "
+            "use what was stolen from it. Left false, it may send proofs all the same.",
+        ),
+    ]
     client_uri: Annotated[
         str | None,
         Key(

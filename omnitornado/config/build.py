@@ -19,6 +19,7 @@ from omnitornado.config.checks import (
 )
 from omnitornado.config.client_documents import ClientDocumentSettings
 from omnitornado.config.device import DeviceSettings
+from omnitornado.config.dpop import DpopSettings
 from omnitornado.config.endpoint import McpSettings
 from omnitornado.config.errors import ConfigError, KeyPath, MismatchError, Origin
 from omnitornado.config.keys import REQUIRED, Key, Section, Settings
@@ -123,6 +124,7 @@ def _build(data: Mapping[str, Any], origin: Origin, rounds: int) -> Config:
         limits=_build_settings(LimitSettings, data, origin),
         device=_build_settings(DeviceSettings, data, origin),
         pushed_requests=pushed_requests,
+        dpop=_build_settings(DpopSettings, data, origin),
         mcp=_build_settings(McpSettings, data, origin),
         tasks=tasks,
         clients=_build_clients(data, origin),

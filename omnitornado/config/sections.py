@@ -8,6 +8,7 @@ from omnitornado.config.accounts import PASSWORD_KEY, ClientSettings, UserSettin
 from omnitornado.config.audit import AuditSettings
 from omnitornado.config.client_documents import ClientDocumentSettings
 from omnitornado.config.device import DeviceSettings
+from omnitornado.config.dpop import DpopSettings
 from omnitornado.config.endpoint import McpSettings
 from omnitornado.config.keys import Section
 from omnitornado.config.limits import LimitSettings
@@ -41,6 +42,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     limits: LimitSettings
     device: DeviceSettings
     pushed_requests: PushedRequestSettings
+    dpop: DpopSettings
     users: tuple[UserSettings, ...]
     clients: tuple[ClientSettings, ...]
     resource_servers: tuple[ResourceServerSettings, ...]
@@ -109,6 +111,11 @@ SECTIONS = (
         name="pushed_requests",
         settings=PushedRequestSettings,
         help="Authorization requests that clients send to the server themselves (RFC 9126).",
+    ),
+    Section(
+        name="dpop",
+        settings=DpopSettings,
+        help="Tokens bound to a key of the client's, worth nothing to who steals them (RFC 9449).",
     ),
     Section(
         name="users",

@@ -1,5 +1,5 @@
-"""Implements: RFC 6749 §3.1 and §4.1.1, OAuth 2.1 §4.1, RFC 9207 §2, RFC 8707 §2.1: the authorization
-request.
+"""Implements: RFC 6749 §3.1 and §4.1.1, OAuth 2.1 §4.1, RFC 9207 §2, RFC 8707 §2.1, RFC 9449 §10: the
+authorization request.
 
 `check_authorization_request` is the list of checks, in order. Until client and redirect URI are known to
 belong together an error is a page for the person; after that it goes to the client.
@@ -12,6 +12,7 @@ import msgspec
 from omnitornado.oauth.client import Clients, OAuthClient, UnusableClientError
 from omnitornado.oauth.errors import OAuthError, ValidatedRedirect, concerning
 from omnitornado.oauth.form import Parameters
+from omnitornado.oauth.jose import is_thumbprint
 from omnitornado.oauth.pkce import check_challenge
 from omnitornado.oauth.redirect_uri import RedirectUri, build_redirect, is_same_redirect, parse_redirect_uri
 from omnitornado.oauth.resource import ProtectedResource, check_resources
@@ -41,6 +42,8 @@ class AuthorizationRequest(msgspec.Struct, frozen=True):
     prompt: frozenset[str]
     pushed: PushedName | None = None
     """Set where the client pushed it (RFC 9126): a code uses it up."""
+    dpop_jkt: str = ""
+    """Thumbprint of the key that the code is to be bound to; "" for none."""
 
 
 class AuthorizationRules(msgspec.Struct, frozen=True):
@@ -119,6 +122,7 @@ def check_parameters(
         ),
         resources=resources,
         prompt=check_prompt(parameters, redirect),
+        dpop_jkt=check_key_thumbprint(parameters, redirect),
     )
 
 
@@ -260,6 +264,21 @@ def check_prompt(parameters: Parameters, redirect: ValidatedRedirect) -> frozens
             redirect=redirect,
         )
     return prompt
+
+
+def check_key_thumbprint(parameters: Parameters, redirect: ValidatedRedirect) -> str:
+    """RFC 9449 §10 `dpop_jkt`; "" where there is none. Raises: OAuthError invalid_request."""
+    thumbprint = parameters.get("dpop_jkt")
+    if thumbprint is None:
+        return ""
+    if not is_thumbprint(thumbprint):
+        raise OAuthError(
+            code="invalid_request",
+            description="dpop_jkt is not the SHA-256 thumbprint of a key",
+            reason="dpop_jkt",
+            redirect=redirect,
+        )
+    return thumbprint
 
 
 def build_success_url(redirect: ValidatedRedirect, code: str) -> str:

@@ -84,6 +84,8 @@ class OAuthClient(msgspec.Struct, frozen=True):
     """Set for a client that is known by its own document."""
     requires_pushed: bool = False
     """Whether it asks for authorization by pushed requests alone (RFC 9126 §6)."""
+    dpop_bound_access_tokens: bool = False
+    """Whether it always proves a key, and gets no token without (RFC 9449 §5.2)."""
 
     @property
     def is_confidential(self) -> bool:
@@ -188,6 +190,7 @@ def build_preset(
     scope: Iterable[str] | None = None,
     keys: ClientKeys | None = None,
     require_pushed_authorization_requests: bool = False,
+    dpop_bound_access_tokens: bool = False,
 ) -> OAuthClient:
     """A preset client. Where no method is named, what it has decides: with a secret Basic and post are both
     good, with keys it signs. With "none" a secret counts for nothing, and the client is a public one.
@@ -216,6 +219,7 @@ def build_preset(
         scope=None if scope is None else tuple(scope),
         keys=keys,
         requires_pushed=require_pushed_authorization_requests,
+        dpop_bound_access_tokens=dpop_bound_access_tokens,
     )
 
 
@@ -242,4 +246,5 @@ def _from_record(record: Client) -> OAuthClient:
         client_uri=uri if isinstance(uri, str) else None,
         keys=build_keys(metadata),
         requires_pushed=metadata.get(REQUIRES_PUSHED) is True,
+        dpop_bound_access_tokens=metadata.get("dpop_bound_access_tokens") is True,
     )

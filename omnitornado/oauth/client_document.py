@@ -1,5 +1,5 @@
-"""Implements: OAuth Client ID Metadata Document §3, §4.1 and §6.2, RFC 7591 §2: what a client says of itself
-in a document of its own, whose address is the client's id.
+"""Implements: OAuth Client ID Metadata Document §3, §4.1 and §6.2, RFC 7591 §2, RFC 9449 §5.2: what a client
+says of itself in a document of its own, whose address is the client's id.
 
 What this server does not know or take is left out, not refused: one document serves many servers. Refused is
 what would make the client somebody else, or leave nothing to use.
@@ -64,6 +64,7 @@ def parse_document(url: str, document: Mapping[str, Any], source: DocumentSource
         keys=keys,
         origin=ClientOrigin(host=address.host, source=source),
         requires_pushed=document.get(REQUIRES_PUSHED) is True,
+        dpop_bound_access_tokens=document.get("dpop_bound_access_tokens") is True,
     )
 
 

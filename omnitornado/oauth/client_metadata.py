@@ -281,7 +281,12 @@ def check_optional(body: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(contacts, list) or len(contacts) > 10 or not all(_is_text(c) for c in contacts):
             _refuse("contacts must be a list of at most 10 strings")
         kept["contacts"] = contacts
-    return kept | _check_scope(body.get("scope")) | _check_requires_pushed(body.get(REQUIRES_PUSHED))
+    return (
+        kept
+        | _check_scope(body.get("scope"))
+        | _check_requires_pushed(body.get(REQUIRES_PUSHED))
+        | _check_bound(body.get("dpop_bound_access_tokens"))
+    )
 
 
 def _check_requires_pushed(value: object) -> dict[str, bool]:
@@ -289,6 +294,15 @@ def _check_requires_pushed(value: object) -> dict[str, bool]:
     if value is not None and not isinstance(value, bool):
         _refuse(f"{REQUIRES_PUSHED} must be true or false")
     return {REQUIRES_PUSHED: True} if value else {}
+
+
+def _check_bound(value: object) -> dict[str, bool]:
+    """RFC 9449 §5.2: whether the client always proves a key."""
+    if value is None:
+        return {}
+    if not isinstance(value, bool):
+        _refuse("dpop_bound_access_tokens must be true or false")
+    return {"dpop_bound_access_tokens": value}
 
 
 def _check_scope(value: object) -> dict[str, str]:

@@ -116,6 +116,7 @@ async def approve(
         resources=request.resources,
         code_challenge=request.code_challenge,
         expires_at=now + rules.find_lifetime(by_hand=by_hand),
+        dpop_jkt=request.dpop_jkt,
     )
     outcome = await rules.store.issue_code(
         digest(code),

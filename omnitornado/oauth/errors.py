@@ -1,5 +1,5 @@
-"""Implements: RFC 6749 §4.1.2.1 and §5.2, RFC 7591 §3.2.2, RFC 7009 §2.2.1, RFC 8707 §2: error codes and
-where they may go.
+"""Implements: RFC 6749 §4.1.2.1 and §5.2, RFC 7591 §3.2.2, RFC 7009 §2.2.1, RFC 8707 §2, RFC 9449 §5 and §8:
+error codes and where they may go.
 """
 
 from collections.abc import Iterator
@@ -22,6 +22,9 @@ HTTP_STATUS: Final[dict[str, int]] = {
     "temporarily_unavailable": 503,
     # RFC 8707 §2
     "invalid_target": 400,
+    # RFC 9449 §5 and §8
+    "invalid_dpop_proof": 400,
+    "use_dpop_nonce": 400,
     # RFC 8628 §3.5
     "authorization_pending": 400,
     "slow_down": 400,
@@ -45,8 +48,10 @@ HTTP_STATUS: Final[dict[str, int]] = {
 }
 
 
-ROUTINE: Final = frozenset({"authorization_pending", "slow_down"})
-"""What a device is told again and again while it waits: no line of the log for each."""
+ROUTINE: Final = frozenset({"authorization_pending", "slow_down", "use_dpop_nonce"})
+"""What a device is told again and again while it waits, and how a client gets its nonce: no line of the log
+for each.
+"""
 
 
 class ValidatedRedirect(msgspec.Struct, frozen=True):
@@ -68,6 +73,8 @@ class ProtocolError(Exception):
     user: str | None = None
     grant: str | None = None
     """The grant's public name."""
+    dpop_nonce: str = ""
+    """What the answer says in `DPoP-Nonce` (RFC 9449 §8); "" for nothing."""
 
     def concern(
         self, *, client: str | None = None, user: str | None = None, grant: str | None = None
@@ -106,6 +113,7 @@ class OAuthError(ProtocolError):
         redirect: ValidatedRedirect | None = None,
         status: int | None = None,
         retry_after: int | None = None,
+        dpop_nonce: str = "",
     ) -> None:
         super().__init__(f"{code}: {description}")
         self.code = code
@@ -114,6 +122,7 @@ class OAuthError(ProtocolError):
         self.redirect = redirect
         self.status = status if status is not None else HTTP_STATUS[code]
         self.retry_after = retry_after
+        self.dpop_nonce = dpop_nonce
 
     def build_body(self) -> dict[str, str]:
         """The JSON members of RFC 6749 §5.2."""

@@ -1,5 +1,5 @@
-"""Implements: RFC 6749 §4.1.3, RFC 7636 §4.6, RFC 8707 §2.2, OAuth 2.1 §4.1.3: an authorization code for
-tokens.
+"""Implements: RFC 6749 §4.1.3, RFC 7636 §4.6, RFC 8707 §2.2, RFC 9449 §10, OAuth 2.1 §4.1.3: an authorization
+code for tokens.
 
 A code is good once. Its replay is refused and ends the grant that was made from it (RFC 6749 §4.1.2).
 """
@@ -12,6 +12,7 @@ from omnitornado.oauth.issuance import (
     TokenResponse,
     TokenRules,
     build_first_tokens,
+    check_same_key,
     invalid_grant,
 )
 from omnitornado.oauth.pkce import check_verifier
@@ -44,6 +45,7 @@ async def redeem_found(
 ) -> TokenResponse:
     """Tokens for a living code. Raises: OAuthError invalid_grant, invalid_request or invalid_target."""
     check_code(code, parameters, client)
+    check_same_key(code.dpop_jkt, rules)
     approval = Approval(
         username=code.username, redirect_uri=code.redirect_uri, scope=code.scope, resources=code.resources
     )

@@ -1,5 +1,5 @@
-"""Implements: RFC 6749 §6, OAuth 2.1 §4.3, RFC 9700 §4.14.2: a refresh token for new tokens, rotated each
-time.
+"""Implements: RFC 6749 §6, OAuth 2.1 §4.3, RFC 9449 §5, RFC 9700 §4.14.2: a refresh token for new tokens,
+rotated each time.
 
 A retry or a concurrent refresh within the grace gets the same successor. After it, an old token ends the
 whole grant: somebody has a copy.
@@ -14,6 +14,7 @@ from omnitornado.oauth.issuance import (
     build_token_body,
     check_granted_scope,
     check_person,
+    check_same_key,
     invalid_grant,
 )
 from omnitornado.oauth.people import Person
@@ -39,6 +40,7 @@ async def redeem(
     presented = parameters.require("refresh_token")
     grant = await find_own_grant(presented, client, rules, now=now)
     with concerning(user=grant.username, grant=grant.public_id):
+        check_same_key(grant.jkt, rules)
         return await rotate(presented, grant, parameters, client, rules, issuer=issuer, now=now)
 
 
@@ -80,6 +82,7 @@ async def rotate(
                 refresh_token,
                 scope=restrict(access.scope or rotated.scope, person.scopes),
                 expires_in=access.expires_at - now,
+                jkt=access.jkt,
             )
             return TokenResponse(body=body, grant=rotated, reason="refresh_rotated")
         case RefreshOutcome.RETRIED, Grant() as current:
@@ -137,6 +140,7 @@ def build_access(
         expires_at=min(now + rules.access_token_lifetime, rules.find_absolute_end(grant.created_at)),
         scope=scope,
         resources=paths if paths and set(paths) != set(grant.resources) else None,
+        jkt=rules.jkt,
     )
 
 
@@ -150,13 +154,13 @@ async def build_retry_response(
     *,
     now: float,
 ) -> TokenResponse:
-    """The successor once more: the same refresh token, and the same access token while it lives, a fresh one
-    after.
+    """The successor once more: the same refresh token, and the same access token while it lives and is bound
+    as this request would have it, a fresh one otherwise.
     """
     refresh_token = unseal(grant.sealed_refresh, under=presented, purpose="refresh")
     access_token = unseal(grant.sealed_access, under=presented, purpose="access")
     found = await rules.store.find_access(digest(access_token), now=now)
-    if found is not None:
+    if found is not None and found[0].jkt == rules.jkt:
         access = found[0]
     elif await rules.store.issue_access(digest(fresh_token), access, now=now):
         access_token = fresh_token
@@ -167,5 +171,6 @@ async def build_retry_response(
         refresh_token,
         scope=restrict(access.scope or grant.scope, person.scopes),
         expires_in=access.expires_at - now,
+        jkt=access.jkt,
     )
     return TokenResponse(body=body, grant=grant, reason="refresh_retried")

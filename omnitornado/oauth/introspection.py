@@ -1,4 +1,4 @@
-"""Implements: RFC 7662 §2 and §4: a resource server asks what a token is good for.
+"""Implements: RFC 7662 §2 and §4, RFC 9449 §6.2: a resource server asks what a token is good for.
 
 Each resource server has credentials of its own and learns of tokens for its own addresses alone: any other
 token, whatever it is, is as one that never was, so that nobody can find out here what tokens there are or
@@ -137,13 +137,15 @@ def build_response(
         "sub": grant.username,
         "aud": audience[0] if len(audience) == 1 else audience,
         "client_id": grant.client_id,
-        "token_type": "Bearer",
+        "token_type": "DPoP" if access.jkt else "Bearer",
         "exp": int(min(access.expires_at, grant.expires_at)),
     }
     if not is_machine(grant.username):
         body["username"] = grant.username
     if scope:
         body["scope"] = " ".join(scope)
+    if access.jkt:
+        body["cnf"] = {"jkt": access.jkt}
     return body
 
 

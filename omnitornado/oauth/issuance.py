@@ -1,4 +1,6 @@
-"""Implements: RFC 6749 §5.1: what the grants share: the rules, the new tokens and the successful response."""
+"""Implements: RFC 6749 §5.1, RFC 9449 §5: what the grants share: the rules, the new tokens and the successful
+response.
+"""
 
 import math
 import secrets
@@ -9,6 +11,7 @@ import msgspec
 
 from omnitornado.base64url import encode
 from omnitornado.oauth.client import Clients, OAuthClient
+from omnitornado.oauth.dpop import Proofs
 from omnitornado.oauth.errors import OAuthError
 from omnitornado.oauth.form import Parameters
 from omnitornado.oauth.people import People, Person
@@ -38,6 +41,7 @@ class TokenRules(msgspec.Struct, frozen=True):
     clients: Clients
     people: People
     resources: Sequence[ProtectedResource]
+    proofs: Proofs
     access_token_lifetime: float
     refresh_token_lifetime: float
     """How long a client may stay away and still refresh."""
@@ -46,6 +50,9 @@ class TokenRules(msgspec.Struct, frozen=True):
     scopes: ScopePolicy = NO_SCOPES
     refresh_grace: float = REFRESH_GRACE
     token_bytes: TokenBytes = secrets.token_bytes
+    jkt: str = ""
+    """Thumbprint of the key that this one request has proven, to which its tokens are bound (RFC 9449 §5); ""
+    for none: bearer tokens."""
 
     def find_grant_end(self, *, created_at: float, now: float, can_refresh: bool) -> float:
         """When a grant ends unless it is used again before: with the last token that is good at `now`."""
@@ -67,6 +74,8 @@ class TokenResponse(msgspec.Struct, frozen=True):
     body: dict[str, Any]
     grant: Grant
     reason: str
+    dpop_nonce: str = ""
+    """What it says in `DPoP-Nonce` (RFC 9449 §8.2); "" for nothing."""
 
 
 class Approval(msgspec.Struct, frozen=True):
@@ -110,8 +119,11 @@ def build_first_tokens(
         grant_id=grant.grant_id,
         expires_at=min(now + rules.access_token_lifetime, grant.expires_at),
         resources=resources,
+        jkt=rules.jkt,
     )
-    body = build_token_body(access_token, refresh_token, scope=scope, expires_in=access.expires_at - now)
+    body = build_token_body(
+        access_token, refresh_token, scope=scope, expires_in=access.expires_at - now, jkt=rules.jkt
+    )
     return FirstTokens(grant=grant, access_hash=digest(access_token), access=access, body=body)
 
 
@@ -136,19 +148,21 @@ def build_grant(
         expires_at=rules.find_grant_end(created_at=now, now=now, can_refresh=refresh_token is not None),
         refresh_hash=None if refresh_token is None else digest(refresh_token),
         public_id=encode(rules.token_bytes(9)),
+        # A confidential client's are bound to its credentials, and it may change its key (RFC 9449 §5).
+        jkt="" if client.is_confidential else rules.jkt,
     )
     return grant, refresh_token
 
 
 def build_token_body(
-    access_token: str, refresh_token: str | None, *, scope: Sequence[str], expires_in: float
+    access_token: str, refresh_token: str | None, *, scope: Sequence[str], expires_in: float, jkt: str
 ) -> dict[str, Any]:
     """RFC 6749 §5.1. `expires_in` and `scope` are always there, for clients rely on both; where there is no
     scope at all the member would break §3.3 and is left out.
     """
     body: dict[str, Any] = {
         "access_token": access_token,
-        "token_type": "Bearer",
+        "token_type": "DPoP" if jkt else "Bearer",
         "expires_in": max(int(expires_in), 0),
     }
     if scope:
@@ -194,6 +208,18 @@ def check_subset(
             reason="resource_widened",
         )
     return None if set(asked) == set(granted) else asked
+
+
+def check_same_key(bound: str, rules: TokenRules) -> None:
+    """RFC 9449 §5 and §10: a code or refresh token that is bound to a key is good with a proof by that key
+    alone. Raises: OAuthError invalid_dpop_proof, invalid_grant. Nothing is used up by who hasn't got the key.
+    """
+    if bound and not rules.jkt:
+        raise OAuthError(
+            code="invalid_dpop_proof", description="a DPoP proof is needed", reason="dpop_missing"
+        )
+    if bound and bound != rules.jkt:
+        raise invalid_grant("it is bound to another DPoP key", "dpop_key_differs")
 
 
 def invalid_grant(description: str, reason: str) -> OAuthError:

@@ -44,6 +44,7 @@ HEAVY_MODULUS: Final = 683
 MAX_RSA_EXPONENT: Final = 2**32
 """A larger one makes checking slow, and nobody has one."""
 PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+THUMBPRINT_BYTES: Final = 32
 MAX_INSTANT: Final = 253_402_300_800.0
 """The year 10000."""
 
@@ -202,6 +203,12 @@ def _check_rsa(jwk: Mapping[str, Any]) -> None:
         raise JoseError("the RSA key's exponent is not one that can be used")
 
 
+def is_thumbprint(text: str) -> bool:
+    """Whether it is a key's name by RFC 7638 with SHA-256."""
+    raw = decode(text)
+    return raw is not None and len(raw) == THUMBPRINT_BYTES
+
+
 def may_have_signed(jwk: object, token: Token) -> bool:
     """Whether a key says of itself that it may be the one: by type and algorithm (RFC 8725 §3.1), and by
     name, where both have one (RFC 7515 §4.1.4).
@@ -247,7 +254,7 @@ def check_times(
     `leeway` and `max_lifetime` in seconds; the latter bounds how far off the end may be, and so how long
     what is good once must be remembered. Raises: JoseError.
     """
-    ends_at = _parse_instant(claims, "exp")
+    ends_at = parse_instant(claims, "exp")
     if ends_at is None:
         raise JoseError("exp is missing")
     if now >= ends_at + leeway:
@@ -255,14 +262,14 @@ def check_times(
     if max_lifetime is not None and ends_at > now + max_lifetime + leeway:
         raise JoseError(f"exp is more than {max_lifetime:.0f} s away")
     for name in ("nbf", "iat"):
-        instant = _parse_instant(claims, name)
+        instant = parse_instant(claims, name)
         if instant is not None and instant > now + leeway:
             raise JoseError(f"{name} is in the future")
     return ends_at + leeway
 
 
-def _parse_instant(claims: Mapping[str, Any], name: str) -> float | None:
-    """A NumericDate (RFC 7519 §2). Raises: JoseError."""
+def parse_instant(claims: Mapping[str, Any], name: str) -> float | None:
+    """A NumericDate (RFC 7519 §2); None where there is none. Raises: JoseError."""
     value = claims.get(name)
     if value is None:
         return None

@@ -1,5 +1,5 @@
-"""Implements: RFC 8414 §2, RFC 9728 §2, RFC 9207 §3, RFC 9126 §5, OAuth Client ID Metadata Document §5: the
-documents that clients discover this server by.
+"""Implements: RFC 8414 §2, RFC 9728 §2, RFC 9207 §3, RFC 9126 §5, RFC 9449 §5.1, OAuth Client ID Metadata
+Document §5: the documents that clients discover this server by.
 """
 
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from typing import Any
 
 from omnitornado.oauth import introspection
 from omnitornado.oauth.client import AUTH_METHODS, DEVICE_CODE, GRANT_TYPES, SIGNING_ALGORITHMS
+from omnitornado.oauth.dpop import ALGORITHMS as DPOP_ALGORITHMS
 from omnitornado.oauth.resource import ProtectedResource
 from omnitornado.oauth.scope import ScopePolicy
 
@@ -64,6 +65,7 @@ def build_server_metadata(
             "code_challenge_methods_supported": ["S256"],
             # Left out it would be true (OpenID Connect Discovery §3); for pushed ones it is (RFC 9126 §5).
             "request_uri_parameter_supported": False,
+            "dpop_signing_alg_values_supported": list(DPOP_ALGORITHMS),
             "authorization_response_iss_parameter_supported": True,
             "protected_resources": [resource.build_url(issuer) for resource in resources],
             "service_documentation": f"{issuer}/",
@@ -71,14 +73,19 @@ def build_server_metadata(
     )
 
 
-def build_resource_metadata(resource: ProtectedResource, *, issuer: str) -> dict[str, Any]:
+def build_resource_metadata(
+    resource: ProtectedResource, *, issuer: str, needs_dpop: bool = False
+) -> dict[str, Any]:
     """RFC 9728 §2. It names the fewest scopes: some clients ask for everything they find here."""
+    required = {"dpop_bound_access_tokens_required": True} if needs_dpop else {}
     return _drop_empty(
-        {
+        required
+        | {
             "resource": resource.build_url(issuer),
             "authorization_servers": [issuer],
             "scopes_supported": list(resource.scope),
             "bearer_methods_supported": ["header"],
+            "dpop_signing_alg_values_supported": list(DPOP_ALGORITHMS),
             "resource_name": resource.name,
         }
     )

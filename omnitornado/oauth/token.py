@@ -1,9 +1,11 @@
-"""Implements: RFC 6749 §3.2: the token endpoint, which finds the client and hands over to the grant's own
-module.
+"""Implements: RFC 6749 §3.2, RFC 9449 §5: the token endpoint, which finds the client and its key, and hands
+over to the grant's own module.
 """
 
 from collections.abc import Awaitable, Callable
 from typing import Final
+
+import msgspec
 
 from omnitornado.oauth import (
     grant_authorization_code,
@@ -13,9 +15,14 @@ from omnitornado.oauth import (
 )
 from omnitornado.oauth.client import CLIENT_CREDENTIALS, DEVICE_CODE, OAuthClient
 from omnitornado.oauth.client_auth import authenticate_client
+from omnitornado.oauth.dpop import Proof, ProofError
+from omnitornado.oauth.dpop_target import ProofRequest
 from omnitornado.oauth.errors import OAuthError, concerning
 from omnitornado.oauth.form import Parameters
 from omnitornado.oauth.issuance import TokenResponse, TokenRules
+
+RETRY_AFTER: Final = 5
+"""Seconds."""
 
 GRANTS: Final[dict[str, Callable[..., Awaitable[TokenResponse]]]] = {
     "authorization_code": grant_authorization_code.redeem,
@@ -26,14 +33,50 @@ GRANTS: Final[dict[str, Callable[..., Awaitable[TokenResponse]]]] = {
 
 
 async def redeem_token_request(
-    parameters: Parameters, authorization: str | None, rules: TokenRules, *, issuer: str, now: float
+    parameters: Parameters,
+    authorization: str | None,
+    rules: TokenRules,
+    *,
+    request: ProofRequest,
+    issuer: str,
+    now: float,
 ) -> TokenResponse:
-    """Answer a token request. Raises: OAuthError (RFC 6749 §5.2)."""
+    """Answer a token request. Raises: OAuthError (RFC 6749 §5.2, RFC 9449 §5)."""
     parameters.check_unique()
     client = await authenticate_client(parameters, authorization, rules.clients, issuer=issuer, now=now)
     with concerning(client=client.client_id):
         redeem = find_grant_type(parameters.require("grant_type"), client)
-        return await redeem(parameters, client, rules, issuer=issuer, now=now)
+        proof = await find_proof(request, client, rules, now=now)
+        if proof is None:
+            return await redeem(parameters, client, rules, issuer=issuer, now=now)
+        bound = msgspec.structs.replace(rules, jkt=proof.jkt)
+        try:
+            response = await redeem(parameters, client, bound, issuer=issuer, now=now)
+        except OAuthError as error:
+            error.dpop_nonce = error.dpop_nonce or proof.dpop_nonce
+            raise
+        return msgspec.structs.replace(response, dpop_nonce=proof.dpop_nonce)
+
+
+async def find_proof(
+    request: ProofRequest, client: OAuthClient, rules: TokenRules, *, now: float
+) -> Proof | None:
+    """The proof that came with a token request; None where none came and none is needed. Raises: OAuthError
+    invalid_dpop_proof, use_dpop_nonce.
+    """
+    policy = rules.proofs.policy
+    if not request.headers and not policy.required and not client.dpop_bound_access_tokens:
+        return None
+    try:
+        return await rules.proofs.check(request, needs_nonce=policy.token_nonces, now=now)
+    except ProofError as error:
+        raise OAuthError(
+            code=error.code,
+            description=error.description,
+            reason=error.reason,
+            dpop_nonce=error.dpop_nonce,
+            retry_after=RETRY_AFTER if error.code == "temporarily_unavailable" else None,
+        ) from None
 
 
 def find_grant_type(grant_type: str, client: OAuthClient) -> Callable[..., Awaitable[TokenResponse]]:

@@ -16,15 +16,15 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 Headers: TypeAlias = list[tuple[str, str]]
 
-WITHHELD: Final = frozenset({"authorization", "proxy-authorization", "cookie"})
-"""Credentials: the token is this server's business, and the cookie is its login page's."""
+WITHHELD: Final = frozenset({"authorization", "dpop", "proxy-authorization", "cookie"})
+"""Credentials: token and proof are this server's business, and the cookie is its login page's."""
 
 NOT_PASSED_ON: Final = frozenset(
     {
         # What this connection says for itself (RFC 9110 §7.6.1, RFC 9112 §6).
         *("connection", "keep-alive", "transfer-encoding", "content-length", "upgrade", "date", "server"),
         # What this server answers for: its challenge, its cookies, what may be stored, and who may read.
-        *("www-authenticate", "set-cookie", "cache-control", "vary"),
+        *("www-authenticate", "dpop-nonce", "set-cookie", "cache-control", "vary"),
     }
 )
 CORS_PREFIX: Final = "access-control-"

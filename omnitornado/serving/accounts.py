@@ -88,4 +88,5 @@ def build_oauth_client(client: ClientSettings) -> OAuthClient:
                 "token_endpoint_auth_signing_alg": client.token_endpoint_auth_signing_alg,
             }
         ),
+        dpop_bound_access_tokens=client.dpop_bound_access_tokens,
     )

@@ -55,6 +55,8 @@ class AuthorizationCode(Record, frozen=True):
     expires_at: float
     grant_id: bytes | None = None
     """The grant made from this code; set once the code was redeemed, so that a replay can revoke it."""
+    dpop_jkt: str = ""
+    """Thumbprint of the key that it may be redeemed with alone (RFC 9449 §10); "" for any or none."""
 
 
 class PushedRequest(Record, frozen=True):
@@ -128,6 +130,8 @@ class Grant(Record, frozen=True):
     """The access token issued with it, sealed the same way."""
     public_id: str = ""
     """A name for this grant that may be shown and logged."""
+    jkt: str = ""
+    """Thumbprint of the key that its refresh tokens are bound to (RFC 9449 §5); "" for none."""
 
 
 class AccessToken(Record, frozen=True):
@@ -139,6 +143,8 @@ class AccessToken(Record, frozen=True):
     """None: the grant's scope."""
     resources: tuple[str, ...] | None = None
     """None: the grant's resources."""
+    jkt: str = ""
+    """Thumbprint of the key that it is bound to (RFC 9449 §6); "" for none: a bearer token."""
 
 
 class BrowserSession(Record, frozen=True):

@@ -56,6 +56,7 @@ class Admission:
         self._services = services
         self._resource = protection.resource
         self._max_body = protection.max_body
+        self._needs_dpop = services.proofs.policy.required
         self._known: dict[bytes, Known] = {}
         self._hosts: set[str] = set()
 
@@ -107,6 +108,8 @@ class Admission:
         person = self._services.people.find(grant.username)
         known = self._known.get(token_hash)
         if known is None or known.access is not access or known.grant is not grant or known.person != person:
+            if access.jkt or self._needs_dpop:
+                return None  # the long way looks for a proof
             try:
                 bearer = build_bearer(access, grant, person, self._resource)
             except BearerError:

@@ -203,7 +203,7 @@ class AsgiHandler(ProtectedHandler):
             client_id=bearer.client_id,
             client_name=bearer.client_name,
             scopes=bearer.scope,
-            token_name=name_token(parse_authorization(self.request.headers.get("Authorization"))),
+            token_name=name_token(parse_authorization(self.request.headers.get("Authorization"))[1]),
             expires_at=bearer.expires_at,
             issuer=issuer,
             resource=self.resource.build_url(issuer),

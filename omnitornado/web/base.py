@@ -21,7 +21,7 @@ from omnitornado.base64url import encode
 from omnitornado.log import log_event
 from omnitornado.net import find_client_address
 from omnitornado.oauth.bearer import BearerError
-from omnitornado.oauth.errors import ROUTINE, OAuthError, printable
+from omnitornado.oauth.errors import ROUTINE, OAuthError, ProtocolError, printable
 from omnitornado.oauth.form import Parameters, parse_parameters
 from omnitornado.store.transitions import StoreUnavailable
 from omnitornado.web.cors import build_cors_headers
@@ -309,6 +309,8 @@ class BaseHandler(RequestHandler):
             self.set_header("Retry-After", RETRY_AFTER)
         if isinstance(error, OAuthError) and error.retry_after is not None:
             self.set_header("Retry-After", str(error.retry_after))
+        if isinstance(error, ProtocolError) and error.dpop_nonce:
+            self.set_header("DPoP-Nonce", error.dpop_nonce)
         if self._is_unread:
             self.set_header("Connection", "close")
         self.write_failure(status_code, error)

@@ -6,7 +6,7 @@ from typing import Final
 from tornado.httputil import HTTPServerRequest
 
 METHODS: Final = "GET, POST, PUT, DELETE, OPTIONS"
-EXPOSED: Final = "WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version, Retry-After"
+EXPOSED: Final = "WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version, Retry-After, DPoP-Nonce"
 MAX_AGE: Final = "7200"
 """Seconds: the longest that Chromium keeps a preflight's answer."""
 HEADER_NAMES: Final = re.compile(r"[A-Za-z0-9\-_, ]{1,1000}")
@@ -22,7 +22,7 @@ def build_cors_headers(request: HTTPServerRequest, allowed: str) -> dict[str, st
             # Authorization must be named, a wildcard does not cover it (Fetch §3.3.3).
             "Access-Control-Allow-Headers": asked
             if HEADER_NAMES.fullmatch(asked)
-            else "Authorization, Content-Type",
+            else "Authorization, Content-Type, DPoP",
             "Access-Control-Max-Age": MAX_AGE,
         }
     return headers

@@ -1,4 +1,4 @@
-"""A bearer token for any RequestHandler of any Tornado application (RFC 6750, RFC 9728)."""
+"""A token for any RequestHandler of any Tornado application (RFC 6750, RFC 9449, RFC 9728)."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 from tornado.web import RequestHandler
 
-from omnitornado.oauth.bearer import BearerError, build_challenge, check_bearer, check_scope
+from omnitornado.oauth.bearer import BearerError, build_challenges, check_bearer, check_scope
 from omnitornado.oauth.resource import ProtectedResource
 from omnitornado.store.transitions import StoreUnavailable
 from omnitornado.web.base import RETRY_AFTER, UNAVAILABLE
@@ -25,24 +25,28 @@ def guard_handler(
     def decorate(handler: H) -> H:
         class Guarded(handler):  # type: ignore[valid-type,misc]
             async def prepare(self) -> None:
-                issuer = services.find_issuer(self.request)
+                issuer = services.find_issuer(self.request) or services.identity().issuer
                 try:
                     bearer = await check_bearer(
                         self.request.headers.get("Authorization"),
                         resource,
                         services.store,
                         services.people,
+                        proofs=services.proofs,
+                        request=services.build_proof_request(self.request, issuer),
                         now=services.clock(),
                     )
                     check_scope(bearer, scope)
                     await services.store.touch_grant(bearer.grant_id, now=services.clock())
                 except BearerError as error:
-                    _refuse(self, error, resource, issuer or services.identity().issuer)
+                    _refuse(self, error, build_challenges(error, resource, services.proofs, issuer=issuer))
                     return
                 except StoreUnavailable:
                     _refuse_for_now(self)
                     return
                 self.current_user = bearer
+                if bearer.dpop_nonce:
+                    self.set_header("DPoP-Nonce", bearer.dpop_nonce)
                 result: Any = super().prepare()
                 if result is not None:
                     await result
@@ -54,9 +58,14 @@ def guard_handler(
     return decorate
 
 
-def _refuse(handler: RequestHandler, error: BearerError, resource: ProtectedResource, issuer: str) -> None:
+def _refuse(handler: RequestHandler, error: BearerError, challenges: str) -> None:
+    if error.status == 503:
+        _refuse_for_now(handler)
+        return
     handler.set_status(error.status)
-    handler.set_header("WWW-Authenticate", build_challenge(error, resource, issuer=issuer))
+    handler.set_header("WWW-Authenticate", challenges)
+    if error.dpop_nonce:
+        handler.set_header("DPoP-Nonce", error.dpop_nonce)
     _finish(handler, {"error": error.code or "unauthorized", "error_description": error.description})
 
 

@@ -59,4 +59,5 @@ class ResourceMetadataHandler(MetadataHandler):
         found = resources[0] if not wanted else next((r for r in resources if r.path == wanted), None)
         if found is None:
             raise HTTPError(404, "no such protected resource")
-        self.send_document(build_resource_metadata(found, issuer=self.issuer))
+        needs_dpop = self.services.proofs.policy.required
+        self.send_document(build_resource_metadata(found, issuer=self.issuer, needs_dpop=needs_dpop))

@@ -1,8 +1,8 @@
-"""What every endpoint behind the login does before its own work: Host and Origin, the bearer token, the
+"""What every endpoint behind the login does before its own work: Host and Origin, the token, the
 challenge, and errors in the form of JSON-RPC.
 
-Implements: RFC 6750 §2.1 and §3, RFC 9728 §5.1, MCP 2026-07-28 basic/transports/streamable-http (Security &
-Endpoint) and MCP 2025-11-25 basic/transports.
+Implements: RFC 6750 §2.1 and §3, RFC 9449 §7, RFC 9728 §5.1, MCP 2026-07-28
+basic/transports/streamable-http (Security & Endpoint) and MCP 2025-11-25 basic/transports.
 """
 
 import logging
@@ -17,7 +17,7 @@ from omnitornado.mcp.exchange import Reply
 from omnitornado.mcp.jsonrpc import INTERNAL_ERROR, INVALID_REQUEST
 from omnitornado.mcp.principal import Principal
 from omnitornado.mcp.replies import CONTENT_TYPE
-from omnitornado.oauth.bearer import Bearer, BearerError, build_challenge, check_bearer
+from omnitornado.oauth.bearer import Bearer, BearerError, build_challenges, check_bearer
 from omnitornado.oauth.people import is_machine
 from omnitornado.oauth.resource import ProtectedResource
 from omnitornado.store.transitions import StoreUnavailable
@@ -69,6 +69,8 @@ class ProtectedHandler(EventStreamHandler):
         if self._refusal is None and self.request.method in AUTHENTICATED:
             try:
                 self._bearer = await self.authenticate()
+                if self._bearer.dpop_nonce:
+                    self.set_header("DPoP-Nonce", self._bearer.dpop_nonce)
             except (BearerError, StoreUnavailable) as error:
                 self.refuse(error)
 
@@ -88,7 +90,9 @@ class ProtectedHandler(EventStreamHandler):
         return build_principal(self.bearer)
 
     async def authenticate(self) -> Bearer:
-        """Raises: BearerError, which becomes the challenge; StoreUnavailable."""
+        """Who calls. A proof is for the request and is looked at once, the token whenever this is asked.
+        Raises: BearerError, which becomes the challenge; StoreUnavailable.
+        """
         values = self.request.headers.get_list("Authorization")
         if len(values) > 1:
             raise BearerError(
@@ -102,6 +106,9 @@ class ProtectedHandler(EventStreamHandler):
             self.resource,
             self.services.store,
             self.services.people,
+            proofs=self.services.proofs,
+            request=self.services.build_proof_request(self.request, self.issuer),
+            proven="" if self._bearer is None else self._bearer.jkt,
             now=now,
         )
         await self.services.store.touch_grant(bearer.grant_id, now=now)
@@ -116,9 +123,9 @@ class ProtectedHandler(EventStreamHandler):
             return False
         return True
 
-    def build_challenge(self, error: BearerError) -> str:
+    def build_challenges(self, error: BearerError) -> str:
         """The WWW-Authenticate header for this endpoint."""
-        return build_challenge(error, self.resource, issuer=self.issuer)
+        return build_challenges(error, self.resource, self.services.proofs, issuer=self.issuer)
 
     async def write_reply(self, reply: Reply) -> None:
         """The last word: an event on a stream, or the answer itself."""
@@ -155,8 +162,9 @@ class ProtectedHandler(EventStreamHandler):
                 description="the access token lacks a scope",
                 reason="scope_insufficient",
                 scope=sorted(reply.required_scopes | set(self.resource.scope)),
+                scheme=self.bearer.scheme,
             )
-            self.set_header("WWW-Authenticate", self.build_challenge(error))
+            self.set_header("WWW-Authenticate", self.build_challenges(error))
             self.log(
                 "mcp.refused",
                 error=error.code,
@@ -184,7 +192,8 @@ class ProtectedHandler(EventStreamHandler):
         message = responses.get(status, "Error")
         if isinstance(error, BearerError):
             message = error.description
-            self.set_header("WWW-Authenticate", self.build_challenge(error))
+            if status != 503:
+                self.set_header("WWW-Authenticate", self.build_challenges(error))
         elif status == 503:
             message = "Temporarily unavailable"
         elif status >= 500:

@@ -18,6 +18,8 @@ from omnitornado.oauth.browser_session import BrowserSessions
 from omnitornado.oauth.client import Clients
 from omnitornado.oauth.consent import ConsentRules
 from omnitornado.oauth.device import DeviceRules
+from omnitornado.oauth.dpop import Proofs
+from omnitornado.oauth.dpop_target import ProofRequest
 from omnitornado.oauth.introspection import IntrospectionRules
 from omnitornado.oauth.issuance import TokenRules
 from omnitornado.oauth.login import SignIn
@@ -62,6 +64,7 @@ class Services:
     sessions: BrowserSessions
     scopes: ScopePolicy
     resources: Sequence[ProtectedResource]
+    proofs: Proofs
     tokens: TokenRules
     consents: ConsentRules
     registration: RegistrationRules
@@ -107,6 +110,15 @@ class Services:
     def _find_proxied_scheme(self, request: HTTPServerRequest) -> str | None:
         return find_client_scheme(
             request.remote_ip or "", request.headers.get("X-Forwarded-Proto"), self.trusted_proxies
+        )
+
+    def build_proof_request(self, request: HTTPServerRequest, issuer: str) -> ProofRequest:
+        """What a DPoP proof that comes with this request has to be for."""
+        return ProofRequest(
+            headers=request.headers.get_list("DPoP"),
+            method=str(request.method),
+            issuer=issuer,
+            path=request.path,
         )
 
     def build_token_rules(self, address: str) -> TokenRules:

@@ -1,4 +1,4 @@
-"""The token endpoint (RFC 6749 §3.2)."""
+"""The token endpoint (RFC 6749 §3.2, RFC 9449 §5)."""
 
 from omnitornado.oauth.errors import OAuthError
 from omnitornado.oauth.token import redeem_token_request
@@ -40,6 +40,7 @@ class TokenHandler(ClientAuthenticationHandler):
             self.parse_form(),
             self.authorization,
             self.services.build_token_rules(self.address),
+            request=self.services.build_proof_request(self.request, self.issuer),
             issuer=self.issuer,
             now=self.now,
         )
@@ -49,6 +50,9 @@ class TokenHandler(ClientAuthenticationHandler):
             client=response.grant.client_id,
             user=response.grant.username,
             grant=response.grant.public_id,
+            token_type=response.body["token_type"],
         )
+        if response.dpop_nonce:
+            self.set_header("DPoP-Nonce", response.dpop_nonce)
         self.set_header("Pragma", "no-cache")
         self.write_json(response.body)

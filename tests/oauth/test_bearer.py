@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from omnitornado.oauth.bearer import BearerError, build_challenge, check_bearer, check_scope
+from omnitornado.oauth.bearer import BearerError, build_challenge, check_scope
 from omnitornado.oauth.people import Person
 from omnitornado.oauth.resource import ProtectedResource
 
@@ -14,7 +14,7 @@ async def _find_error(
     world: World, authorization: str | None, resource: ProtectedResource = MCP
 ) -> BearerError:
     with pytest.raises(BearerError) as caught:
-        await check_bearer(authorization, resource, world.store, world.tokens.people, now=world.now)
+        await world.present(authorization, resource)
     return caught.value
 
 
@@ -24,7 +24,7 @@ def test_a_good_token_speaks_for_its_person() -> None:
     async def scenario(world: World) -> None:
         token = (await world.connect())["access_token"]
         for header in (f"Bearer {token}", f"bearer {token}", f"BEARER  {token} "):
-            bearer = await check_bearer(header, MCP, world.store, world.tokens.people, now=world.now)
+            bearer = await world.present(header)
             assert bearer.username == "ada"
             assert bearer.expires_at == world.now + 3600
 

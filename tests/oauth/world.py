@@ -4,6 +4,7 @@ import asyncio
 import base64
 import itertools
 import re
+import secrets
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -24,6 +25,8 @@ from omnitornado.oauth.client import CLIENT_CREDENTIALS, DEVICE_CODE, Clients, b
 from omnitornado.oauth.client_metadata import parse_registration
 from omnitornado.oauth.consent import ConsentRules, approve, check_grantable
 from omnitornado.oauth.device import DeviceRequest, DeviceRules, build_device_key, request_device_code
+from omnitornado.oauth.dpop import Proofs
+from omnitornado.oauth.dpop_target import ProofRequest
 from omnitornado.oauth.errors import HTTP_STATUS, OAuthError, ValidatedRedirect
 from omnitornado.oauth.form import Parameters, parse_parameters
 from omnitornado.oauth.issuance import TokenResponse, TokenRules
@@ -105,11 +108,13 @@ class World:
             store=store, clients=self.clients, scopes=SCOPES, resources=[MCP, FILES], code_lifetime=600.0
         )
         self.registration = RegistrationRules(store=store)
+        self.proofs = Proofs(store, token_bytes=secrets.token_bytes)
         self.tokens = TokenRules(
             store=store,
             clients=self.clients,
             people=People([ADA, BOB], machines=[ROBOT_ITSELF]),
             resources=[MCP, FILES],
+            proofs=self.proofs,
             access_token_lifetime=3600.0,
             refresh_token_lifetime=86_400.0,
             scopes=SCOPES,
@@ -161,9 +166,17 @@ class World:
         request = await self.request(client_id, **changed)
         return await approve(request, person, check_grantable(request, person), self.consents, now=self.now)
 
-    async def ask_token(self, *, authorization: str | None = None, **members: Any) -> TokenResponse:
+    async def ask_token(
+        self, *, authorization: str | None = None, proof: str | None = None, **members: Any
+    ) -> TokenResponse:
+        """`proof`: what stands in the `DPoP` header."""
         return await redeem_token_request(
-            parse(**members), authorization, self.tokens, issuer=ISSUER, now=self.now
+            parse(**members),
+            authorization,
+            self.tokens,
+            request=build_proof_request("/token", proof),
+            issuer=ISSUER,
+            now=self.now,
         )
 
     async def redeem(self, code: str, /, **changed: Any) -> TokenResponse:
@@ -209,10 +222,25 @@ class World:
         members = {"grant_type": DEVICE_CODE, "device_code": device_code, "client_id": "tv"}
         return (await self.ask_token(**members | changed)).body
 
-    async def use(self, access_token: str, resource: ProtectedResource = MCP) -> Bearer:
-        """Whom the resource takes the token for."""
+    async def use(
+        self, access_token: str, resource: ProtectedResource = MCP, *, proof: str | None = None
+    ) -> Bearer:
+        """Whom the resource takes the token for; under the scheme DPoP where a proof comes with it."""
+        scheme = "Bearer" if proof is None else "DPoP"
+        return await self.present(f"{scheme} {access_token}", resource, proof=proof)
+
+    async def present(
+        self, authorization: str | None, resource: ProtectedResource = MCP, *, proof: str | None = None
+    ) -> Bearer:
+        """Whom the resource takes the Authorization header for."""
         return await check_bearer(
-            f"Bearer {access_token}", resource, self.store, self.tokens.people, now=self.now
+            authorization,
+            resource,
+            self.store,
+            self.tokens.people,
+            proofs=self.tokens.proofs,
+            request=build_proof_request(resource.path, proof),
+            now=self.now,
         )
 
 
@@ -264,6 +292,12 @@ def build_request(client_id: str | None = "web", **changed: Any) -> Parameters:
         "resource": ISSUER + "/mcp",
     }
     return parse(**members | changed)
+
+
+def build_proof_request(path: str, *proofs: str | None, method: str = "POST") -> ProofRequest:
+    """A request with these in its `DPoP` headers."""
+    headers = [proof for proof in proofs if proof is not None]
+    return ProofRequest(headers=headers, method=method, issuer=ISSUER, path=path)
 
 
 def build_basic(client_id: str, secret: str) -> str:

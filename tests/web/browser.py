@@ -73,13 +73,15 @@ class Browser:
     async def get(self, url: str, **headers: str) -> HTTPResponse:
         return await self.request("GET", url, headers={k.replace("_", "-"): v for k, v in headers.items()})
 
-    async def post(self, url: str, fields: dict[str, str] | list[tuple[str, str]]) -> HTTPResponse:
-        return await self.request(
-            "POST",
-            url,
-            body=urlencode(fields),
-            headers={"Content-Type": "application/x-www-form-urlencoded"},
-        )
+    async def post(
+        self,
+        url: str,
+        fields: dict[str, str] | list[tuple[str, str]],
+        *,
+        headers: dict[str, str] | None = None,
+    ) -> HTTPResponse:
+        sent = {"Content-Type": "application/x-www-form-urlencoded"} | (headers or {})
+        return await self.request("POST", url, body=urlencode(fields), headers=sent)
 
     async def submit(self, form: Form, **fields: str) -> HTTPResponse:
         return await self.post(form.action, form.fields | fields)

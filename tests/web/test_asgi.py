@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from oauth.proofs import prove
 from tornado.httpclient import HTTPResponse
 
 from omnitornado.config import ConfigError
@@ -15,7 +16,7 @@ from omnitornado.store.transitions import StoreUnavailable
 from .browser import Browser
 from .conftest import QuietLog, StartSite
 from .guest import ScriptedGuest, build_scoped
-from .site import Site, read_json, until
+from .site import SECRET, VERIFIER, Site, read_json, until
 from .streams import build_post
 from .test_mcp import build_challenge, check_error
 from .wire import Answer, Connection, build_request
@@ -47,6 +48,32 @@ async def obtain_token(site: Site, browser: Browser | None = None, **parameters:
 
 
 # Who gets in
+
+
+@pytest.mark.gen_test
+async def test_a_bound_token_gets_in_with_its_proof_and_neither_gets_to_the_application(
+    start: Start, guest: ScriptedGuest
+) -> None:
+    """Required by RFC 9449 §7.1 and §7.2, and by MCP 2026-07-28 basic/authorization (Access Token Privilege
+    Restriction).
+    """
+    site = await start()
+    known: dict[str, Any] = {"issuer": site.url, "now": site.clock.now}
+    fields = {"grant_type": "authorization_code", "code": await site.obtain_code()}
+    fields |= {"code_verifier": VERIFIER, "client_id": "preset", "client_secret": SECRET}
+    answer = await site.open_browser().post("/token", fields, headers={"DPoP": prove("/token", **known)})
+    token = read_json(answer)["access_token"]
+    message = build("tools/call", name="add")
+    proof = prove("/mcp", token=token, **known)
+    assert (await site.call(token, message, DPoP=proof)).code == 401
+    assert (await site.call(None, message, Authorization=f"DPoP {token}")).code == 401
+    assert guest.scopes == []
+    bound = {"Authorization": f"DPoP {token}", "DPoP": proof}
+    assert (await site.call(None, message, **bound)).code == 200
+    (scope,) = guest.scopes
+    assert not {b"authorization", b"dpop"} & {name for name, _ in scope["headers"]}
+    assert token not in repr(scope)
+    assert (await site.call(None, message, **bound)).code == 401
 
 
 @pytest.mark.gen_test

@@ -243,5 +243,5 @@ async def test_a_preflight_echoes_only_names_of_headers(site: Site, asked: str) 
     answer = await exchange(site.port, build_request("OPTIONS /token", site.port, headers=headers))
     assert answer.status == 400 or (
         answer.status == 204
-        and answer.headers["access-control-allow-headers"] == "Authorization, Content-Type"
+        and answer.headers["access-control-allow-headers"] == "Authorization, Content-Type, DPoP"
     )

@@ -3,8 +3,11 @@
 import json
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from oauth.keys import make_key
+from oauth.proofs import prove
 from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
@@ -12,6 +15,7 @@ from tornado.web import Application, RequestHandler
 
 from omnitornado.app import AuthorizationServer, require_token
 from omnitornado.oauth.client import build_preset
+from omnitornado.oauth.dpop import ALGORITHMS
 from omnitornado.store.transitions import StoreUnavailable
 
 from .browser import Browser
@@ -123,6 +127,7 @@ async def test_without_a_good_token_the_challenge_leads_to_the_metadata(
 ) -> None:
     """Required by RFC 6750 §3 and RFC 9728 §5.1, for every method."""
     tail = f'scope="api", resource_metadata="{base_url}/.well-known/oauth-protected-resource/api"'
+    tail += f', DPoP algs="{" ".join(ALGORITHMS)}"'
     for method in ("GET", "HEAD", "POST", "PUT", "OPTIONS"):
         response = await call(browser, "/api", None, method)
         assert (response.code, response.headers["WWW-Authenticate"]) == (401, f"Bearer {tail}")
@@ -207,3 +212,39 @@ def test_an_issuer_is_an_origin(issuer: str) -> None:
     """Required by RFC 8414 §2; a path would need other addresses."""
     with pytest.raises(ValueError, match=r"."):
         AuthorizationServer(issuer=issuer, validate_user=check_password, store=None)
+
+
+@pytest.mark.gen_test
+async def test_a_bound_token_opens_the_handler_with_a_proof_alone(
+    browser: Browser, base_url: str, clock: Clock
+) -> None:
+    """Required by RFC 9449 §7.1 and §7.2: in somebody else's application as in ours."""
+    url = f"/authorize?response_type=code&client_id=preset&scope=api&code_challenge={CHALLENGE}"
+    code = read_query(await browser.approve(url + "&code_challenge_method=S256"))["code"]
+    fields = {"grant_type": "authorization_code", "code": code, "code_verifier": VERIFIER}
+    fields |= {"client_id": "preset", "client_secret": SECRET}
+    known: dict[str, Any] = {"issuer": base_url, "now": clock.now}
+    answer = await browser.post("/token", fields, headers={"DPoP": prove("/token", **known)})
+    token = read_json(answer)["access_token"]
+
+    async def use(path: str = "/api", *, scheme: str = "DPoP", **proof: Any) -> HTTPResponse:
+        headers = {"Authorization": f"{scheme} {token}"}
+        headers |= {"DPoP": prove(**({"path": path, "htm": "GET", "token": token} | known | proof))}
+        return await browser.request("GET", path, headers=headers)
+
+    assert json.loads((await use()).body)["who"] == "ada"
+    assert (await use(jti="seen")).code == 200
+    wrong: list[dict[str, Any]] = [{"jti": "seen"}, {"htu": base_url + "/write"}, {"htm": "POST"}]
+    for changed in [*wrong, {"key": make_key(name="thief")}]:
+        response = await use(**changed)
+        assert response.code == 401, changed
+        assert response.headers["WWW-Authenticate"].startswith("DPoP error=")
+    response = await use(scheme="Bearer")
+    assert (response.code, read_json(response)["error"]) == (401, "invalid_token")
+    response = await use("/write")
+    assert (response.code, read_json(response)["error"]) == (403, "insufficient_scope")
+    assert response.headers["WWW-Authenticate"].startswith("DPoP error=")
+    response = await use(nonce="made up")
+    assert read_json(response)["error"] == "use_dpop_nonce"
+    response = await use(nonce=response.headers["DPoP-Nonce"])
+    assert (response.code, "DPoP-Nonce" in response.headers) == (200, True)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from tornado.httpclient import HTTPResponse
 
+from omnitornado.oauth.dpop import ALGORITHMS
 from omnitornado.web.mcp import McpHandler
 
 from .conftest import StartSite
@@ -21,7 +22,7 @@ METHODS = ["GET", "HEAD", "POST", "DELETE"]
 
 def build_challenge(site: Site, *, url: str | None = None, error: str = "", scope: str = "mcp") -> str:
     parts = f'scope="{scope}", resource_metadata="{url or site.url}/.well-known/oauth-protected-resource/mcp"'
-    return f"Bearer {error}{parts}"
+    return f'Bearer {error}{parts}, DPoP algs="{" ".join(ALGORITHMS)}"'
 
 
 def check_error(response: HTTPResponse, status: int) -> dict[str, Any]:
