@@ -342,12 +342,12 @@ def test_an_extension_s_parameter_is_kept_with_the_rest() -> None:
     """Required by RFC 9449 §10.1 (`dpop_jkt`): what an authorization request may carry may be pushed."""
 
     async def scenario(world: World) -> None:
-        push = await world.push(dpop_jkt="a" * 43)
+        push = await world.push(dpop_jkt="A" * 43)
         found = await world.store.find_pushed(
             digest(push.request_uri.removeprefix(URI_PREFIX)), now=world.now
         )
         assert found is not None
-        assert "dpop_jkt=" + "a" * 43 in found.query.split("&")
+        assert "dpop_jkt=" + "A" * 43 in found.query.split("&")
 
     run(scenario)
 
