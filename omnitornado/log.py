@@ -8,6 +8,7 @@ import json
 import logging
 import re
 import sys
+import time
 from typing import Any, Final, TextIO
 
 logger = logging.getLogger("omnitornado")
@@ -24,6 +25,7 @@ OWN_HANDLERS: Final = ("fastmcp",)
 """Loggers of libraries that write by themselves, in a form of their own; under the command they don't."""
 
 PLAIN: Final = re.compile(r"[A-Za-z0-9_\-./:@+]{1,200}")
+is_plain: Final = PLAIN.fullmatch
 MAX_VALUE: Final = 400
 
 
@@ -37,21 +39,46 @@ def format_event(event: str, **fields: Any) -> str:
 def log_event(event: str, *, level: int = logging.INFO, **fields: Any) -> None:
     """Log one event, as `token.issued reason=code_redeemed client=… user=…`."""
     if logger.isEnabledFor(level):
-        logger.log(level, "%s", format_event(event, **fields))
+        # As `logger.log`, which looks besides for where it was called from: that would be here.
+        logger.handle(
+            logger.makeRecord(logger.name, level, __file__, 0, format_event(event, **fields), (), None)
+        )
 
 
 def _format_value(value: Any) -> str:
-    text = " ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
-    if PLAIN.fullmatch(text):
+    if isinstance(value, str):
+        text = value
+    else:
+        text = " ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+    if is_plain(text):
         return text
     return json.dumps(text[:MAX_VALUE])
+
+
+class LineHandler(logging.StreamHandler[TextIO]):
+    """Writes a line as its formatter would, at a third of the cost: what stays the same for a second is put
+    together once.
+    """
+
+    _second = -1
+    _stamp = ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        if record.exc_info or record.exc_text or record.stack_info:
+            return super().format(record)
+        second = int(record.created)
+        if second != self._second:
+            self._stamp = time.strftime(logging.Formatter.default_time_format, time.localtime(second))
+            self._second = second
+        when = f"{self._stamp},{int(record.msecs):03d}"
+        return f"{when} {record.levelname} {record.name} {record.getMessage()}"
 
 
 def configure_logging(stream: TextIO | None = None, *, level: int = logging.INFO) -> None:
     """Send the log to standard error (or `stream`). Only the command does this; a library leaves logging
     alone.
     """
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = LineHandler(stream or sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     root = logging.getLogger()
     root.handlers[:] = [handler]

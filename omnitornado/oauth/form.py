@@ -14,6 +14,7 @@ import msgspec
 from omnitornado.oauth.errors import OAuthError, ValidatedRedirect
 
 MAX_PARAMETERS: Final = 64
+NONE: Final[frozenset[str]] = frozenset()
 
 
 class Parameters(msgspec.Struct, frozen=True):
@@ -75,7 +76,9 @@ def parse_parameters(encoded: str | bytes) -> Parameters:
         else:
             values[key] = text
     return Parameters(
-        values=values, resources=tuple(dict.fromkeys(resources)), duplicates=frozenset(duplicates)
+        values=values,
+        resources=tuple(dict.fromkeys(resources)) if resources else (),
+        duplicates=frozenset(duplicates) if duplicates else NONE,
     )
 
 
@@ -87,8 +90,10 @@ def _encode(text: str) -> bytes:
 
 
 def _decode(part: bytes) -> str:
+    if b"%" in part or b"+" in part:
+        part = unquote_to_bytes(part.replace(b"+", b" "))
     try:
-        text = unquote_to_bytes(part.replace(b"+", b" ")).decode("utf-8")
+        text = part.decode("utf-8")
     except UnicodeDecodeError:
         raise _not_utf8() from None
     if "\x00" in text:

@@ -21,13 +21,11 @@ from omnitornado.oauth.people import Person
 from omnitornado.oauth.resource import find_resource
 from omnitornado.oauth.scope import check_narrowed_scope, restrict
 from omnitornado.oauth.secrets import (
-    ACCESS_PREFIX,
-    build_refresh_token,
-    build_secret,
+    Successor,
+    build_successor,
     digest,
     parse_refresh_token,
     seal,
-    unseal,
 )
 from omnitornado.store.records import AccessToken, Grant
 from omnitornado.store.transitions import RefreshOutcome, RefreshSuccessor
@@ -56,17 +54,19 @@ async def rotate(
 ) -> TokenResponse:
     """The next tokens of a living grant. Raises: OAuthError invalid_grant or invalid_scope."""
     person = check_person(grant.username, rules.people)
-    access_token = build_secret(ACCESS_PREFIX, token_bytes=rules.token_bytes)
-    access = build_access(parameters, digest(presented), grant, person, rules, issuer=issuer, now=now)
-    refresh_token = build_refresh_token(grant.grant_id, token_bytes=rules.token_bytes)
+    presented_hash = digest(presented)
+    access = build_access(parameters, presented_hash, grant, person, rules, issuer=issuer, now=now)
+    successor = build_successor(token_bytes=rules.token_bytes)
+    refresh_token, access_token = successor.build_tokens(grant.grant_id)
+    sealed = seal(successor, under=presented)
 
     rotation = await rules.store.rotate_refresh(
         grant.grant_id,
-        digest(presented),
+        presented_hash,
         RefreshSuccessor(
             refresh_hash=digest(refresh_token),
-            sealed_refresh=seal(refresh_token, under=presented, purpose="refresh"),
-            sealed_access=seal(access_token, under=presented, purpose="access"),
+            sealed_refresh=sealed.refresh,
+            sealed_access=sealed.access,
             expires_at=rules.find_grant_end(created_at=grant.created_at, now=now, can_refresh=True),
         ),
         digest(access_token),
@@ -132,9 +132,12 @@ def build_access(
     if presented_hash in (grant.refresh_hash, grant.previous_hash if in_grace else None):
         narrowed = check_narrowed_scope(parameters.get("scope"), grant.scope, rules.scopes)
         check_granted_scope(narrowed, person)
-        scope = None if set(narrowed) == set(grant.scope) else narrowed
-    named = (find_resource(url, rules.resources, issuer=issuer) for url in parameters.resources)
-    paths = tuple(r.path for r in named if r is not None and r.path in grant.resources)
+        is_whole = narrowed is grant.scope or set(narrowed) == set(grant.scope)
+        scope = None if is_whole else narrowed
+    paths: tuple[str, ...] = ()
+    if parameters.resources:
+        named = (find_resource(url, rules.resources, issuer=issuer) for url in parameters.resources)
+        paths = tuple(r.path for r in named if r is not None and r.path in grant.resources)
     return AccessToken(
         grant_id=grant.grant_id,
         expires_at=min(now + rules.access_token_lifetime, rules.find_absolute_end(grant.created_at)),
@@ -157,8 +160,8 @@ async def build_retry_response(
     """The successor once more: the same refresh token, and the same access token while it lives and is bound
     as this request would have it, a fresh one otherwise.
     """
-    refresh_token = unseal(grant.sealed_refresh, under=presented, purpose="refresh")
-    access_token = unseal(grant.sealed_access, under=presented, purpose="access")
+    successor = seal(Successor(grant.sealed_refresh, grant.sealed_access), under=presented)
+    refresh_token, access_token = successor.build_tokens(grant.grant_id)
     found = await rules.store.find_access(digest(access_token), now=now)
     if found is not None and found[0].jkt == rules.jkt:
         access = found[0]

@@ -53,7 +53,9 @@ class ScopePolicy(msgspec.Struct, frozen=True):
 
 def parse_scope(text: str | None) -> tuple[str, ...]:
     """Scope tokens in the order given, without repeats. Raises: ValueError for a character outside §3.3."""
-    tokens = tuple(dict.fromkeys((text or "").split(" ")))
+    if not text:
+        return ()
+    tokens = tuple(dict.fromkeys(text.split(" ")))
     tokens = tuple(token for token in tokens if token)
     for token in tokens:
         if not SCOPE_TOKEN.fullmatch(token):
@@ -96,6 +98,8 @@ def check_narrowed_scope(text: str | None, granted: tuple[str, ...], policy: Sco
 
     Raises: OAuthError invalid_scope.
     """
+    if text is None:
+        return granted
     try:
         asked = _drop_ignored(parse_scope(text), granted)
     except ValueError as error:

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from omnitornado.base64url import decode, encode
 
@@ -58,26 +58,35 @@ def parse_refresh_token(token: str) -> bytes | None:
     return raw[:GRANT_ID_BYTES]
 
 
-def seal(token: str, *, under: str, purpose: str) -> bytes:
-    """`token` sealed so that only a holder of the token `under` can open it.
-
-    XOR with HMAC-SHA512 output keyed by `under`, a secret of 256 random bits that ever seals one value for
-    each purpose: a one-time pad that the disk alone does not give away. At most 128 bytes.
+class Successor(NamedTuple):
+    """What a refresh token is followed by: the random bytes of the next one and of its access token, 32 each.
+    Sealed, it looks the same.
     """
-    raw = token.encode("ascii")
-    pad = _build_pad(under, purpose)
-    if len(raw) > len(pad):
-        raise ValueError("a sealed token is at most 128 bytes")
-    return bytes(a ^ b for a, b in zip(raw, pad, strict=False))
+
+    refresh: bytes
+    access: bytes
+
+    def build_tokens(self, grant_id: bytes) -> tuple[str, str]:
+        """The refresh token and the access token."""
+        return REFRESH_PREFIX + encode(grant_id + self.refresh), ACCESS_PREFIX + encode(self.access)
 
 
-def unseal(sealed: bytes, *, under: str, purpose: str) -> str:
-    """The inverse of `seal`."""
-    return bytes(a ^ b for a, b in zip(sealed, _build_pad(under, purpose), strict=False)).decode("latin-1")
+def build_successor(*, token_bytes: TokenBytes = secrets.token_bytes) -> Successor:
+    """New random bytes for both."""
+    return _split(token_bytes(2 * SECRET_BYTES))
 
 
-def _build_pad(under: str, purpose: str) -> bytes:
-    key = under.encode("ascii")
-    return b"".join(
-        hmac.digest(key, f"omnitornado {purpose} {block}".encode(), "sha512") for block in range(2)
-    )
+def seal(successor: Successor, *, under: str) -> Successor:
+    """`successor` sealed so that only a holder of the refresh token `under` can open it; doing it again opens
+    it.
+
+    XOR with HMAC-SHA512 keyed by `under`, whose 256 random bits are ever followed by one successor: a
+    one-time pad of 64 bytes that the disk alone does not give away.
+    """
+    raw = successor.refresh + successor.access
+    pad = hmac.digest(under.encode("ascii"), b"omnitornado successor", "sha512")[: len(raw)]
+    return _split((int.from_bytes(raw) ^ int.from_bytes(pad)).to_bytes(len(raw)))
+
+
+def _split(raw: bytes) -> Successor:
+    return Successor(raw[:SECRET_BYTES], raw[SECRET_BYTES:])

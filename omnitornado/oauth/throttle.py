@@ -7,6 +7,7 @@ only where that person has never signed in from that address before, so that a g
 newcomers, never somebody at their own address.
 """
 
+import functools
 import hashlib
 import ipaddress
 from collections import OrderedDict
@@ -148,6 +149,7 @@ class RateLimit:
         return wait
 
 
+@functools.lru_cache(maxsize=1024)
 def find_network(address: str) -> str:
     """What counts as one address: an IPv4 address, or the /64 that an IPv6 subscriber has."""
     try:

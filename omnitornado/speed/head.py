@@ -60,6 +60,11 @@ class LateHeaders(HTTPHeaders):
         self.fields = fields
         """By lower-cased name."""
 
+    def get(self, name: str, default: Any = None) -> Any:
+        if "_as_list" in self.__dict__:
+            return super().get(name, default)
+        return self.fields.get(name.lower(), default)
+
     def __getattr__(self, name: str) -> Any:
         # Where Tornado keeps them, which its own `__init__` sets up.
         if name not in ("_as_list", "_combined_cache"):

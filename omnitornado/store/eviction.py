@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 from heapq import nsmallest
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from omnitornado.store.memory import Table
 from omnitornado.store.records import Record
@@ -35,9 +35,11 @@ def find_excess(
     if limit >= LARGE:
         excess = max(excess, limit // 50)
 
-    def rank(key: K) -> tuple[Any, ...]:
-        record = table.get(key)
+    get, is_past = table.get, table.is_past
+    ranked = [
         # Every member has a record; the key itself settles a tie the same way after a restart.
-        return (False, key) if record is None else (not table.is_past(record, now), age(record), key)
-
-    return nsmallest(excess, (key for key in members if key != adding), key=rank)
+        (not is_past(record, now), age(record), key)
+        for key in members
+        if key != adding and (record := get(key)) is not None
+    ]
+    return [key for _, _, key in nsmallest(excess, ranked)]

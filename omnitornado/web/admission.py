@@ -17,6 +17,7 @@ from omnitornado.oauth.secrets import digest
 from omnitornado.store.records import AccessToken, Grant
 from omnitornado.web.protected import Protection, build_principal
 from omnitornado.web.services import Services
+from omnitornado.web.whole_request import Fields
 
 LONG_WAY: Final = frozenset({"expect", "origin", "transfer-encoding"})
 """Header fields that the long way looks into."""
@@ -26,9 +27,6 @@ MAX_KNOWN: Final = 1024
 """Tokens whose identity is remembered."""
 MAX_HOSTS: Final = 64
 """Values of `Host` that are remembered."""
-
-Fields = dict[str, str]
-"""Header fields by lower-cased name."""
 
 
 class Admitted(NamedTuple):
@@ -49,6 +47,26 @@ class Known(NamedTuple):
     principal: Principal
 
 
+class KnownHosts:
+    """Values of `Host` by which this server was asked, and is."""
+
+    __slots__ = ("_services", "names")
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self.names: set[str] = set()
+
+    def learn(self, request: HTTPServerRequest) -> None:
+        """Remember a `Host` that Tornado has found well-formed, if it is this server's."""
+        host = request.headers.get("Host")
+        if (
+            host is not None
+            and self._services.find_issuer(request) is not None
+            and len(self.names) < MAX_HOSTS
+        ):
+            self.names.add(host)
+
+
 class Admission:
     """Lets requests in to one endpoint."""
 
@@ -58,17 +76,11 @@ class Admission:
         self._max_body = protection.max_body
         self._needs_dpop = services.proofs.policy.required
         self._known: dict[bytes, Known] = {}
-        self._hosts: set[str] = set()
+        self.hosts = KnownHosts(services)
 
     def learn_host(self, request: HTTPServerRequest) -> None:
-        """Remember a `Host` that Tornado has found well-formed, if it is this server's."""
-        host = request.headers.get("Host")
-        if (
-            host is not None
-            and self._services.find_issuer(request) is not None
-            and len(self._hosts) < MAX_HOSTS
-        ):
-            self._hosts.add(host)
+        """Remember this server's name."""
+        self.hosts.learn(request)
 
     def find_admitted(self, headers: HTTPHeaders) -> Admitted | None:
         """Who a request speaks for; None for one that has to go the long way."""
@@ -76,7 +88,7 @@ class Admission:
         if (
             fields is None
             or not LONG_WAY.isdisjoint(fields)
-            or fields.get("host") not in self._hosts
+            or fields.get("host") not in self.hosts.names
             or not self._is_plain_json(fields)
         ):
             return None
@@ -88,13 +100,8 @@ class Admission:
 
     def _is_plain_json(self, fields: Fields) -> bool:
         """Whether the body is JSON, of a length that is told and not too long."""
-        length = fields.get("content-length", "")
-        return (
-            length.isascii()
-            and length.isdigit()
-            and len(length) <= MAX_LENGTH_DIGITS
-            and int(length) <= self._max_body
-            and fields.get("content-type", "").startswith("application/json")
+        return is_length_within(fields, self._max_body) and fields.get("content-type", "").startswith(
+            "application/json"
         )
 
     def _find_known(self, token: str) -> Known | None:
@@ -119,6 +126,12 @@ class Admission:
                 del self._known[next(iter(self._known))]
             self._known[token_hash] = known
         return known
+
+
+def is_length_within(fields: Fields, limit: int) -> bool:
+    """Whether the body's length is told, and at most so many bytes."""
+    length = fields.get("content-length", "")
+    return length.isascii() and length.isdigit() and len(length) <= MAX_LENGTH_DIGITS and int(length) <= limit
 
 
 def find_fields(headers: HTTPHeaders) -> Fields | None:

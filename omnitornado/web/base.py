@@ -180,9 +180,13 @@ class BaseHandler(RequestHandler):
         """The client's address, by a trusted proxy's word where there is one."""
         return find_client_address(
             self.request.remote_ip or "",
-            self.request.headers.get("X-Forwarded-For"),
+            self.find_header("x-forwarded-for"),
             self.services.trusted_proxies,
         )
+
+    def find_header(self, name: str) -> str | None:
+        """The value of a header field, by its lower-cased name; where it came more than once, all of them."""
+        return self.request.headers.get(name)
 
     @property
     def now(self) -> float:
@@ -190,7 +194,7 @@ class BaseHandler(RequestHandler):
 
     def parse_form(self) -> Parameters:
         """The body of a form POST. Raises: OAuthError invalid_request."""
-        content_type = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        content_type = (self.find_header("content-type") or "").partition(";")[0].strip().lower()
         if content_type != "application/x-www-form-urlencoded":
             raise OAuthError(
                 code="invalid_request",
@@ -206,6 +210,16 @@ class BaseHandler(RequestHandler):
         self.set_status(status)
         self.set_header("Content-Type", "application/json")
         self.write(msgspec.json.encode(document))
+
+    def finish_json(self, document: object, *, status: int = 200) -> None:
+        """Send a JSON document, after which there is nothing more to say."""
+        self.write_json(document, status=status)
+        self.finish()
+
+    def end(self) -> None:
+        """Finish the answer as it is."""
+        if not self._finished:
+            self.finish()
 
     def log(self, event: str, *, level: int = logging.INFO, **fields: Any) -> None:
         """One line of the log on this request, and of the audit log where it is somebody's doing."""

@@ -173,11 +173,6 @@ class ProtectedHandler(EventStreamHandler):
                 user=self.bearer.username,
             )
 
-    def end(self) -> None:
-        """Finish the answer as it is."""
-        if not self._finished:
-            self.finish()
-
     # Errors
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:

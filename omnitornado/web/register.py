@@ -84,9 +84,9 @@ class RegisterHandler(RegistrationHandler):
             method=client.token_endpoint_auth_method,
             redirect_uris=client.redirect_uris,
         )
-        for client_id in dropped:
-            self.log("register.dropped", client=client_id, reason="unused_clients_cap")
-        self.write_json(registration.build_response(self.issuer), status=201)
+        if dropped:
+            self.log("register.dropped", clients=dropped, reason="unused_clients_cap")
+        self.finish_json(registration.build_response(self.issuer), status=201)
 
 
 class ClientConfigurationHandler(RegistrationHandler):

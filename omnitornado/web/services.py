@@ -108,6 +108,8 @@ class Services:
         return self._find_proxied_scheme(request) or request.protocol
 
     def _find_proxied_scheme(self, request: HTTPServerRequest) -> str | None:
+        if not self.trusted_proxies:
+            return None
         return find_client_scheme(
             request.remote_ip or "", request.headers.get("X-Forwarded-Proto"), self.trusted_proxies
         )

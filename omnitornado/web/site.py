@@ -14,11 +14,13 @@ from tornado.httputil import (
 from tornado.routing import URLSpec
 from tornado.web import Application
 
-from omnitornado.web.admission import Admission
+from omnitornado.web.admission import Admission, KnownHosts
+from omnitornado.web.desk import DESK_HANDLERS, Desk
 from omnitornado.web.mcp import McpHandler, McpService
-from omnitornado.web.mcp_call import CallDelegate, Door
+from omnitornado.web.mcp_call import Door
 from omnitornado.web.services import Services
 from omnitornado.web.target import is_absolute, resolve_absolute
+from omnitornado.web.whole_request import A_contra, Opener, WholeRequestDelegate
 
 
 class Site(Application):
@@ -28,7 +30,14 @@ class Site(Application):
         super().__init__(list(specs), **settings)
         self.services = services
         self.doors: dict[str, Door] = {}
-        """The short ways, by path."""
+        """The short ways to endpoints behind the login, by path."""
+        hosts = KnownHosts(services)
+        self.desks = {
+            spec.regex.pattern.removesuffix("$"): Desk(self, services, spec.handler_class, hosts)
+            for spec in specs
+            if spec.handler_class in DESK_HANDLERS
+        }
+        """The short ways to others, by path."""
         for spec in specs:
             if spec.handler_class is McpHandler:
                 arguments: dict[str, Any] = spec.kwargs  # type: ignore[assignment]
@@ -55,13 +64,18 @@ class SiteDelegate(HTTPMessageDelegate):
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
         assert isinstance(start_line, RequestStartLine)  # noqa: S101 - Tornado's signature has both
-        door = self._site.doors.get(start_line.path) if start_line.method == "POST" else None
+        is_post = start_line.method == "POST"
+        desk = self._site.desks.get(start_line.path) if is_post else None
+        if desk is not None:
+            fields = desk.find_admitted(headers)
+            if fields is not None:
+                self._take_whole(desk, fields, fields["host"], start_line, headers)
+                return None
+        door = self._site.doors.get(start_line.path) if is_post else None
         if door is not None:
             admitted = door.admission.find_admitted(headers)
             if admitted is not None:
-                self._delegate = CallDelegate(
-                    door, start_line, headers, self._connection, self._server_connection, admitted
-                )
+                self._take_whole(door, admitted, admitted.fields["host"], start_line, headers)
                 return None
         request = self._build_request(start_line, headers)
         if is_absolute(start_line.path):
@@ -70,8 +84,22 @@ class SiteDelegate(HTTPMessageDelegate):
             request = self._build_request(start_line, headers)
         if door is not None:
             door.admission.learn_host(request)
+        elif desk is not None:
+            desk.hosts.learn(request)
         delegate = self._delegate = self._site.find_handler(request)
         return delegate.headers_received(start_line, headers)
+
+    def _take_whole(
+        self,
+        opener: Opener[A_contra],
+        admitted: A_contra,
+        host: str,
+        start_line: RequestStartLine,
+        headers: HTTPHeaders,
+    ) -> None:
+        self._delegate = WholeRequestDelegate(
+            opener, start_line, headers, host, self._connection, self._server_connection, admitted
+        )
 
     def _build_request(self, start_line: RequestStartLine, headers: HTTPHeaders) -> HTTPServerRequest:
         """Raises: HTTPInputError for a `Host` that is none, or none at all."""

@@ -54,5 +54,8 @@ class TokenHandler(ClientAuthenticationHandler):
         )
         if response.dpop_nonce:
             self.set_header("DPoP-Nonce", response.dpop_nonce)
-        self.set_header("Pragma", "no-cache")
-        self.write_json(response.body)
+        self.finish_json(response.body)
+
+    def set_default_headers(self) -> None:
+        super().set_default_headers()
+        self._headers["Pragma"] = "no-cache"  # RFC 6749 §5.1

@@ -10,13 +10,14 @@ from omnitornado.base64url import decode, encode
 from omnitornado.oauth.secrets import (
     ACCESS_PREFIX,
     REFRESH_PREFIX,
+    Successor,
     build_refresh_token,
     build_secret,
+    build_successor,
     digest,
     is_same_secret,
     parse_refresh_token,
     seal,
-    unseal,
 )
 
 from .world import PROPERTY
@@ -83,24 +84,49 @@ def test_nothing_else_names_a_grant(token: str) -> None:
 TOKENS = st.binary(min_size=48, max_size=48).map(lambda raw: REFRESH_PREFIX + encode(raw))
 
 
+SECRETS = st.binary(min_size=32, max_size=32)
+
+
 @PROPERTY
-@given(token=TOKENS, under=TOKENS, other=TOKENS)
-def test_only_the_token_before_it_opens_a_sealed_one(token: str, under: str, other: str) -> None:
+@given(refresh=SECRETS, access=SECRETS, under=TOKENS, other=TOKENS)
+def test_only_the_token_before_it_opens_a_sealed_successor(
+    refresh: bytes, access: bytes, under: str, other: str
+) -> None:
     """Our choice: the disk alone gives no token away."""
-    sealed = seal(token, under=under, purpose="refresh")
-    assert unseal(sealed, under=under, purpose="refresh") == token
-    assert token.encode() not in sealed
-    assert unseal(sealed, under=under, purpose="access") != token
+    successor = Successor(refresh, access)
+    sealed = seal(successor, under=under)
+    assert seal(sealed, under=under) == successor
+    assert len(sealed.refresh) == len(sealed.access) == 32
+    assert refresh != sealed.refresh
+    assert access != sealed.access
     if other != under:
-        assert unseal(sealed, under=other, purpose="refresh") != token
+        opened = seal(sealed, under=other)
+        assert opened.refresh != refresh
+        assert opened.access != access
 
 
-def test_what_is_sealed_has_a_bound() -> None:
-    """Our choice: the pad is 128 bytes, and is never used twice."""
-    assert unseal(seal("x" * 128, under="k", purpose="p"), under="k", purpose="p") == "x" * 128
-    with pytest.raises(ValueError, match="128"):
-        seal("x" * 129, under="k", purpose="p")
-    assert len(set(seal("\0" * 128, under="k", purpose="p"))) > 64
+def test_no_byte_of_the_pad_is_used_twice() -> None:
+    """Our choice: what seals one half says nothing of what seals the other."""
+    sealed = seal(Successor(bytes(32), bytes(32)), under=GOOD)
+    assert sealed.refresh != sealed.access
+    assert len({*sealed.refresh, *sealed.access}) > 40
+    assert seal(Successor(bytes(32), bytes(32)), under=GOOD) == sealed
+
+
+def test_a_successor_is_random_bytes_and_the_tokens_that_are_made_of_them() -> None:
+    """Required by RFC 6749 §10.10: 256 random bits each."""
+    asked: list[int] = []
+
+    def token_bytes(size: int) -> bytes:
+        asked.append(size)
+        return bytes(range(size))
+
+    successor = build_successor(token_bytes=token_bytes)
+    assert asked == [64]
+    refresh_token, access_token = successor.build_tokens(GRANT_ID)
+    assert decode(access_token.removeprefix(ACCESS_PREFIX)) == bytes(range(32, 64))
+    assert decode(refresh_token.removeprefix(REFRESH_PREFIX)) == GRANT_ID + bytes(range(32))
+    assert parse_refresh_token(refresh_token) == GRANT_ID
 
 
 @PROPERTY

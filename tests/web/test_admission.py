@@ -12,9 +12,10 @@ from omnitornado.mcp.server import MCPServer
 from omnitornado.oauth.resource import ProtectedResource
 from omnitornado.serving.memory import YOUNG
 from omnitornado.web.admission import Admission
-from omnitornado.web.mcp_call import CallDelegate, CallRequest, McpCallHandler
+from omnitornado.web.mcp_call import McpCallHandler
 from omnitornado.web.protected import Protection
 from omnitornado.web.site import Site as Application
+from omnitornado.web.whole_request import WholeRequest, WholeRequestDelegate
 
 from .conftest import QuietLog, StartSite
 from .site import Site, build_stateless, until
@@ -217,7 +218,7 @@ async def test_a_name_is_learned_when_it_is_this_servers(site: Site, short: list
         assert [(await post(site, headers)).status for _ in range(2)] == [status] * 2
         assert len(short) == taken + (status == 200)
     admission = find_admission(site)
-    assert admission._hosts == {f"127.0.0.1:{site.port}", f"localhost:{site.port}"}
+    assert admission.hosts.names == {f"127.0.0.1:{site.port}", f"localhost:{site.port}"}
 
 
 @pytest.mark.gen_test
@@ -229,7 +230,7 @@ async def test_so_many_names_are_remembered_and_no_more(
     site = await start_site(public_url="https://mcp.example")
     for number in range(5):
         await exchange(site.port, build_request("POST /mcp", site.port, headers={"Host": f"a{number}"}))
-    assert find_admission(site)._hosts == {"a0", "a1", "a2"}
+    assert find_admission(site).hosts.names == {"a0", "a1", "a2"}
 
 
 def test_a_request_of_the_short_way_is_what_tornado_makes_of_it() -> None:
@@ -239,7 +240,7 @@ def test_a_request_of_the_short_way_is_what_tornado_makes_of_it() -> None:
     usual = HTTPServerRequest(
         start_line=START_LINE, headers=headers, body=b"a", connection=connection, server_connection=server
     )
-    quick = CallRequest(START_LINE, headers, headers["Host"], b"a", connection, server)
+    quick = WholeRequest(START_LINE, headers, headers["Host"], b"a", connection, server)
     expected, found = vars(usual), vars(quick) | {"host_name": quick.host_name}
     assert abs(expected.pop("_start_time") - found.pop("_start_time")) < 60
     assert found == expected
@@ -271,7 +272,7 @@ async def test_a_body_in_pieces_is_waited_for_and_counts_as_under_way(site: Site
             connection.send(piece)
             await until(lambda: len(site.services.in_flight) == 1)
         (under_way,) = site.services.in_flight._requests
-        assert isinstance(under_way, CallDelegate)
+        assert isinstance(under_way, WholeRequestDelegate)
         await until(lambda: sum(map(len, under_way._chunks)) == len(request) - cut - 10)
         assert short == []
         connection.send(request[-10:])
