@@ -65,6 +65,12 @@ class LateHeaders(HTTPHeaders):
             return super().get(name, default)
         return self.fields.get(name.lower(), default)
 
+    def get_list(self, name: str) -> list[str]:
+        if "_as_list" in self.__dict__:
+            return super().get_list(name)
+        value = self.fields.get(name.lower())
+        return [] if value is None else [value]
+
     def __getattr__(self, name: str) -> Any:
         # Where Tornado keeps them, which its own `__init__` sets up.
         if name not in ("_as_list", "_combined_cache"):
