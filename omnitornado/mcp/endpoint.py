@@ -32,6 +32,8 @@ from omnitornado.mcp.jsonrpc import (
 from omnitornado.mcp.limits import Limits, Quota, TaskLimits
 from omnitornado.mcp.listening import LISTEN
 from omnitornado.mcp.needed_scopes import ScopeError
+from omnitornado.mcp.neighbours.neighbours import Neighbours
+from omnitornado.mcp.neighbours.network import Bus
 from omnitornado.mcp.nested_read import read_nested
 from omnitornado.mcp.outlet import Outlet
 from omnitornado.mcp.principal import Principal
@@ -87,6 +89,7 @@ class Endpoint:
         page_size: int = 1000,
         clock: Callable[[], float] = time.time,
         token_bytes: Callable[[int], bytes] = secrets.token_bytes,
+        bus: Bus | None = None,
     ) -> None:
         """
         Args:
@@ -103,6 +106,8 @@ class Endpoint:
             page_size: entries on a page of a list.
             clock: seconds since the epoch.
             token_bytes: random bytes.
+            bus: reaches the other processes that serve the endpoint on the same store; None where this one
+                is alone.
         """
         self._server = server if isinstance(server, MCPServer) else None
         self._hub = Hub()
@@ -119,14 +124,23 @@ class Endpoint:
         else:
             self._responder = server
         self._responder.attach(self._hub)
+        kept = Sessions(sessions, path=path, lifetime=session_lifetime, clock=clock, token_bytes=token_bytes)
+        events = EventLog(limits.event_log, clock=clock, token_bytes=token_bytes)
         self._handshake = Handshake(
-            self._responder,
-            self._hub,
-            Sessions(sessions, path=path, lifetime=session_lifetime, clock=clock, token_bytes=token_bytes),
-            EventLog(limits.event_log, clock=clock, token_bytes=token_bytes),
-            answer_timeout=limits.answer_timeout,
-            read=read,
+            self._responder, self._hub, kept, events, answer_timeout=limits.answer_timeout, read=read
         )
+        self._neighbours: Neighbours | None = None
+        if bus is not None:
+            self._neighbours = Neighbours(
+                bus,
+                path=path,
+                hub=self._hub,
+                sessions=kept,
+                handshake=self._handshake,
+                tasks=self.tasks,
+                clock=clock,
+                token_bytes=token_bytes,
+            )
         states = RequestStates(
             sessions, path=path, lifetime=limits.answer_timeout, clock=clock, token_bytes=token_bytes
         )
@@ -140,7 +154,10 @@ class Endpoint:
 
     async def start(self) -> None:
         """Begin, before anything is served: what the last process had left undone is seen to."""
+        self._loop = asyncio.get_running_loop()
         await self.tasks.interrupt()
+        if self._neighbours is not None:
+            self._neighbours.start()
 
     def required_scopes(self, message: Message | Batch) -> frozenset[str]:
         """What a message needs beyond the endpoint's own scope: the scopes of what it calls or reads.
@@ -200,7 +217,7 @@ class Endpoint:
                 if not isinstance(opened, Reader):
                     self._streams.give_back(principal.username)
             if isinstance(opened, Reader):
-                opened.on_close = partial(self._streams.give_back, principal.username)
+                opened.on_close = (*opened.on_close, partial(self._streams.give_back, principal.username))
             return opened
 
         return await self._shield(answer())
@@ -230,6 +247,8 @@ class Endpoint:
         """Stop serving: as `end_streams`, and calls still in flight are answered that the server stops."""
         await self.end_streams()
         await self._responder.close()
+        if self._neighbours is not None:
+            await self._neighbours.close()
 
     async def _answer(
         self, message: Message | Batch, headers: Mapping[str, str], principal: Principal, outlet: Outlet
@@ -297,7 +316,11 @@ class Endpoint:
     def _note_change(self, change: Change) -> None:
         loop = self._loop
         if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._hub.tell, change)
+            loop.call_soon_threadsafe(self._tell_change, change)
+
+    def _tell_change(self, change: Change) -> None:
+        self._hub.tell(change)
+        self._handshake.links.tell_change(change)
 
 
 def _count_requests(message: Message | Batch) -> int:

@@ -116,23 +116,21 @@ class EventLog:
         """The rest of the stream that an event was part of, as its one reader.
 
         Returns:
-            None when it was a GET's and is gone: a new one serves as well.
+            None when it is not here: in another process, or gone.
 
         Raises:
             JsonRpcError: 400, no event of this session has such an id.
         """
         self._sweep()
-        parsed = _EVENT_ID.fullmatch(event_id)
-        if parsed is None:
-            raise _build_unknown(event_id)
+        name, _, number = _parse_event_id(event_id)
         log = self._sessions.get(session)
-        stream = None if log is None else log.streams.get(parsed[1])
+        stream = None if log is None else log.streams.get(name)
         if stream is None:
-            return self._build_loss(parsed[2], event_id)
-        if not stream.has_sent(int(parsed[3])):
+            return None
+        if not stream.has_sent(number):
             raise _build_unknown(event_id)
         self._idle.pop(stream, None)
-        return stream.attach(int(parsed[3]))
+        return stream.attach(number)
 
     def close(self, session: bytes) -> None:
         """Forget a session's streams; their connections end."""
@@ -147,7 +145,21 @@ class EventLog:
         encoded = encode(list(answers))
         return f"{name}~{encode_base64url(encoded) if len(encoded) <= MAX_ENCODED else ''}"
 
-    def _build_loss(self, answers: str | None, event_id: str) -> Reader | None:
+    @staticmethod
+    def is_own(event_id: str) -> bool:
+        """Whether a well-formed event id is one of a session's own stream, and not of a call's."""
+        return "~" not in event_id
+
+    def build_loss(self, event_id: str) -> Reader | None:
+        """What a client reads that comes back for a stream that is gone: that its results are.
+
+        Returns:
+            None when it was a GET's: a new one serves as well.
+
+        Raises:
+            JsonRpcError: 400, as `resume`.
+        """
+        _, answers, _ = _parse_event_id(event_id)
         if answers is None:
             return None
         ids = _parse_answers(answers)
@@ -211,6 +223,16 @@ class EventLog:
         self._idle.pop(stream, None)
         if not log.streams:
             del self._sessions[session]
+
+
+def _parse_event_id(event_id: str) -> tuple[str, str | None, int]:
+    """The stream's name, what it says of the requests it answers, and the event's number. Raises:
+    JsonRpcError.
+    """
+    parsed = _EVENT_ID.fullmatch(event_id)
+    if parsed is None:
+        raise _build_unknown(event_id)
+    return parsed[1], parsed[2], int(parsed[3])
 
 
 def _parse_answers(text: str) -> list[RequestId]:

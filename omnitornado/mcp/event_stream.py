@@ -9,7 +9,8 @@ value alone once events pile up: a message may replace one of the same key that 
 """
 
 import asyncio
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -183,19 +184,38 @@ class EventStream:
             self._room = None
 
 
+class Source(Protocol):
+    """What a reader reads: an `EventStream`, or one of another process."""
+
+    @property
+    def primed(self) -> bool: ...
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing comes behind what is there."""
+
+    def build_prime(self) -> Event: ...
+
+    def take(self) -> list[Event]:
+        """The next events, some of them if there are many."""
+
+    def let_go(self, reader: "Reader") -> None:
+        """A reader has gone."""
+
+
 class Reader:
     """One connection's view of a stream; the handler drains it with `receive` until None."""
 
     __slots__ = ("_first", "_is_ending", "_last", "_stream", "_waiting", "closed", "on_close")
 
-    def __init__(self, stream: EventStream, *, is_new: bool) -> None:
+    def __init__(self, stream: Source, *, is_new: bool) -> None:
         self._stream = stream
         self._first: Event | None = stream.build_prime() if is_new and stream.primed else None
         self._last: Event | None = None
         self._is_ending = False
         self._waiting: asyncio.Future[None] | None = None
         self.closed = False
-        self.on_close: Callable[[], None] | None = None
+        self.on_close: Sequence[Callable[[], None]] = ()
 
     async def receive(self) -> list[Event] | None:
         """The next events; None when the connection is to end. May be cancelled without loss."""
@@ -237,8 +257,8 @@ class Reader:
             self.closed = True
             self.wake()
             self._stream.let_go(self)
-            if self.on_close is not None:
-                self.on_close()
+            for tell in self.on_close:
+                tell()
 
     def wake(self) -> None:
         """There may be something to read."""

@@ -40,6 +40,7 @@ from omnitornado.mcp.jsonrpc import (
     build_notification,
     build_result,
 )
+from omnitornado.mcp.links import Links, NoLinks
 from omnitornado.mcp.outlet import Outlet
 from omnitornado.mcp.principal import Principal
 from omnitornado.mcp.replies import build_reply, log_refusal
@@ -78,6 +79,8 @@ class Handshake:
         self._sessions = sessions
         self._events = events
         self._answer_timeout = answer_timeout
+        self.links: Links = NoLinks(hub)
+        """To the other processes that serve the endpoint, if there are any."""
 
     async def answer_post(
         self,
@@ -128,9 +131,14 @@ class Handshake:
         if not accept.stream:
             raise JsonRpcError(code=INVALID_REQUEST, message="Not acceptable: text/event-stream", status=406)
         event_id = headers.get(LAST_EVENT_HEADER)
-        resumed = None if event_id is None else self._events.resume(session.key, event_id)
-        if resumed is not None:
-            return resumed
+        if event_id is not None:
+            resumed = (
+                self.resume_here(session.key, event_id)
+                or await self.links.resume(session.key, event_id)
+                or self._events.build_loss(event_id)
+            )
+            if resumed is not None:
+                return resumed
         stream = self._open_stream(session, None)
         reader = stream.attach()
         feed = self._hub.feed(
@@ -141,6 +149,7 @@ class Handshake:
             build_notification,
             audience=self._responder.find_audience(principal, session.key),
         )
+        self._note_own(session.key, reader)
         if event_id is not None:
             self._tell_all(session, principal, feed)
         return reader
@@ -155,12 +164,37 @@ class Handshake:
             return _build_not_allowed("there are no sessions in this revision")
         session = await self._find_session(headers, principal)
         await self._sessions.close(session)
+        self._end(session)
+        self.links.end(session.key)
+        return Reply(204)
+
+    def _end(self, session: LiveSession) -> None:
         self._hub.close(session.key)
         self._events.close(session.key)
         for call in list(session.calls.values()):
             call.stop(CallCancelledError())
         self._responder.forget(session)
-        return Reply(204)
+
+    # What other processes pass on
+
+    def resume_here(self, session: bytes, event_id: str) -> Reader | None:
+        """The rest of a stream of this process's; None where it has no such stream. Raises: JsonRpcError."""
+        reader = self._events.resume(session, event_id)
+        if reader is not None and self._events.is_own(event_id):
+            self._note_own(session, reader)
+        return reader
+
+    def end_here(self, session: bytes) -> None:
+        """It has been ended elsewhere."""
+        live = self._sessions.forget(session)
+        if live is not None:
+            self._end(live)
+
+    def take_here(self, message: Response | Notification, session: bytes) -> None:
+        """A client's message that came elsewhere, for what may be under way here."""
+        live = self._sessions.find_here(session)
+        if live is not None:
+            _find_taker(message, live)
 
     def _prepare(self, outlet: Outlet, session: LiveSession, answers: Sequence[RequestId]) -> None:
         primed = session.version >= PRIMING_SINCE
@@ -192,7 +226,7 @@ class Handshake:
             version=session.version,
             timeout=self._answer_timeout,
             send=outlet.send,
-            send_unasked=partial(self._hub.send, session.key),
+            send_unasked=partial(self.links.send, session.key),
         )
 
     async def _find_session(self, headers: Mapping[str, str], principal: Principal) -> LiveSession:
@@ -249,10 +283,16 @@ class Handshake:
         return build_reply(200, answers) if answers else Reply(202)
 
     def _take(self, message: Message, session: LiveSession) -> None:
+        if isinstance(message, Request) or _find_taker(message, session):
+            return
         if isinstance(message, Response):
-            session.questions.answer(message)
-        elif isinstance(message, Notification) and message.method in NOTIFICATIONS:
-            NOTIFICATIONS[message.method](session, message.params)
+            self.links.pass_response(session, message)
+        elif message.method in NOTIFICATIONS:
+            self.links.pass_notification(session, message)
+
+    def _note_own(self, session: bytes, reader: Reader) -> None:
+        self.links.open_own(session)
+        reader.on_close = (lambda: self.links.close_own(session),)
 
     async def _answer(
         self,
@@ -288,6 +328,14 @@ class Handshake:
         except JsonRpcError as error:
             log_refusal(error)
             return build_error(error, request.id)
+
+
+def _find_taker(message: Response | Notification, session: LiveSession) -> bool:
+    """Give a client's message to what it is about; False where that is not here."""
+    if isinstance(message, Response):
+        return session.questions.answer(message)
+    take = NOTIFICATIONS.get(message.method)
+    return take is not None and take(session, message.params)
 
 
 def _build_unknown_method(method: str) -> JsonRpcError:

@@ -80,16 +80,19 @@ METHODS: Mapping[str, Method] = MappingProxyType(
 )
 
 
-def _cancel(session: LiveSession, params: Json) -> None:
+def _cancel(session: LiveSession, params: Json) -> bool:
     request_id = params.get("requestId")
     call = session.calls.get(request_id) if is_id(request_id) else None  # type: ignore[arg-type]
-    if call is not None:
-        call.stop(CallCancelledError())
-        reason = params.get("reason")
-        if isinstance(reason, str):
-            # Quoted: the words are the client's.
-            log.info("cancelled: %r", reason[:MAX_REASON])
+    if call is None:
+        return False
+    call.stop(CallCancelledError())
+    reason = params.get("reason")
+    if isinstance(reason, str):
+        # Quoted: the words are the client's.
+        log.info("cancelled: %r", reason[:MAX_REASON])
+    return True
 
 
 NOTIFICATIONS = MappingProxyType({"notifications/cancelled": _cancel})
-"""Every other notification needs nothing done; unknown ones are accepted (JSON-RPC 2.0 §4.1)."""
+"""Each says whether it has found here what it is about. Every other notification needs nothing done; unknown
+ones are accepted (JSON-RPC 2.0 §4.1)."""

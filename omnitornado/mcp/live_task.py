@@ -20,6 +20,8 @@ from omnitornado.mcp.streams import BuildNotification, Feed
 from omnitornado.mcp.task_shapes import build_ended_task, build_task
 from omnitornado.store.records import Task
 
+CANCEL_PATIENCE = 1.0
+"""Seconds that a cancellation waits for its effect, so that its client finds it at once."""
 MAX_MESSAGE = 512
 """Characters of a status message."""
 
@@ -48,6 +50,17 @@ class TaskView:
     def add_feed(self, feed: Feed) -> None:
         """Tell a stream how the task stands, and from then on whenever that changes."""
         feed.offer(TaskChange(self))
+
+    async def take_answers(self, responses: Json) -> None:
+        """Take answers of its client. One for a question that isn't open is ignored.
+
+        Raises:
+            JsonRpcError: -32602, an answer that doesn't fit its question, which stays open.
+        """
+
+    async def cancel(self) -> None:
+        """End it at its client's request, whether its function listens or not; one that ended before stays
+        as it is. The task is over when this returns, unless the disk is slow to take that."""
 
 
 class TaskChange(msgspec.Struct, frozen=True, eq=False):
@@ -104,6 +117,8 @@ class LiveTask(TaskView):
         self._open: dict[str, tuple[Question[Any], asyncio.Future[Any]]] = {}
         self._feeds: list[Feed] = []
         self._change = TaskChange(self)
+        self.on_move: Callable[[LiveTask], None] | None = None
+        """Called whenever it stands differently."""
 
     def describe(self) -> Json:
         """`DetailedTask`."""
@@ -141,12 +156,8 @@ class LiveTask(TaskView):
             if self._open.pop(key, None) is not None:
                 self._tell()
 
-    def answer(self, responses: Json) -> None:
-        """Take answers, all of them or none. One for a question that isn't open is ignored.
-
-        Raises:
-            JsonRpcError: -32602, an answer that doesn't fit its question, which stays open.
-        """
+    async def take_answers(self, responses: Json) -> None:
+        """All of them or none."""
         taken = [(key, self._parse(key, answer)) for key, answer in responses.items() if key in self._open]
         for key, value in taken:
             _, answered = self._open.pop(key)
@@ -154,6 +165,11 @@ class LiveTask(TaskView):
                 answered.set_result(value)
         if taken:
             self._tell()
+
+    async def cancel(self) -> None:
+        if not self.has_ended.done():
+            self.stop(TaskEndedError("cancelled", "cancelled"))
+            await asyncio.wait((self.has_ended,), timeout=CANCEL_PATIENCE)
 
     def stop(self, reason: Exception) -> None:
         """End it early; its end comes soon, in a turn of its own."""
@@ -195,3 +211,5 @@ class LiveTask(TaskView):
             self.record = msgspec.structs.replace(self.record, updated_at=self._clock())
         for feed in self._feeds:
             feed.offer(self._change)
+        if self.on_move is not None:
+            self.on_move(self)

@@ -59,7 +59,7 @@ class Outlet:
     def watch_end(self, tell: Callable[[], None]) -> None:
         """Call `tell` when the stream's client has got the last of it, or has left."""
         if self._stream is not None and self._stream.reader is not None:
-            self._stream.reader.on_close = tell
+            self._stream.reader.on_close = (tell,)
         else:
             tell()
 

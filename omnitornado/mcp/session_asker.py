@@ -49,11 +49,13 @@ class OpenQuestions:
         """Wait for it no longer."""
         self._waiting.pop(request_id, None)
 
-    def answer(self, response: Response) -> None:
-        """Take a client's response; one that nobody waits for is ignored."""
+    def answer(self, response: Response) -> bool:
+        """Take a client's response; False, and it is ignored, where nobody waits for it."""
         future = self._waiting.pop(response.id, None)
-        if future is not None and not future.done():
-            future.set_result(response)
+        if future is None or future.done():
+            return False
+        future.set_result(response)
+        return True
 
 
 class SessionAsker(Memory):

@@ -44,11 +44,21 @@ class SessionStore(Protocol):
     async def close_mcp_session(self, session_hash: bytes) -> bool: ...
 
 
+OnChange = Callable[["LiveSession", str | None, bool], None]
+"""Told of a session whose subscription to a URI has changed, and whether it is wanted; or, without a URI,
+whose log level has."""
+
+
+def _tell_nobody(session: "LiveSession", uri: str | None, is_wanted: bool) -> None:
+    pass
+
+
 class LiveSession:
     """A session as this process knows it."""
 
     __slots__ = (
         "_clock",
+        "_on_change",
         "_store",
         "calls",
         "capabilities",
@@ -67,9 +77,11 @@ class LiveSession:
         store: SessionStore,
         clock: Callable[[], float],
         token_bytes: Callable[[int], bytes],
+        on_change: OnChange,
     ) -> None:
         self._store = store
         self._clock = clock
+        self._on_change = on_change
         self.key = key
         self.version = record.protocol_version
         self.capabilities = record.capabilities
@@ -83,6 +95,11 @@ class LiveSession:
     async def subscribe(self, uri: str, *, is_wanted: bool) -> None:
         """Hear of a resource, or no more. Raises: StoreUnavailable."""
         await self._store.subscribe_mcp_session(self.key, uri, is_wanted=is_wanted, now=self._clock())
+        self.note_subscription(uri, is_wanted=is_wanted)
+        self._on_change(self, uri, is_wanted)
+
+    def note_subscription(self, uri: str, *, is_wanted: bool) -> None:
+        """The store knows."""
         if is_wanted:
             self.subscriptions.setdefault(uri)
         else:
@@ -92,6 +109,14 @@ class LiveSession:
         """Send log messages from this level on. Raises: StoreUnavailable."""
         await self._store.set_mcp_log_level(self.key, level, now=self._clock())
         self.log_level = level
+        self._on_change(self, None, True)
+
+    def follow(self, record: McpSession) -> None:
+        """Another process may have changed what the store has."""
+        self.log_level = record.log_level or DEFAULT_LOG_LEVEL
+        if self.subscriptions.keys() != set(record.subscriptions):
+            self.subscriptions.clear()
+            self.subscriptions.update(dict.fromkeys(record.subscriptions))
 
 
 class Sessions:
@@ -112,6 +137,7 @@ class Sessions:
         self._clock = clock
         self._token_bytes = token_bytes
         self._live: OrderedDict[bytes, LiveSession] = OrderedDict()
+        self.on_change: OnChange = _tell_nobody
 
     async def open(self, principal: Principal, version: str, client_info: Json, capabilities: Json) -> str:
         """Open a session; its id is returned once it is as durable as the store promises."""
@@ -158,6 +184,14 @@ class Sessions:
         self._live.pop(session.key, None)
         await self._store.close_mcp_session(session.key)
 
+    def find_here(self, key: bytes) -> LiveSession | None:
+        """A session of which something lives in this process."""
+        return self._live.get(key)
+
+    def forget(self, key: bytes) -> LiveSession | None:
+        """It has ended; what lived of it here."""
+        return self._live.pop(key, None)
+
     def _find_live(self, key: bytes, record: McpSession) -> LiveSession:
         live = self._live.get(key)
         if live is None:
@@ -167,12 +201,17 @@ class Sessions:
                 store=self._store,
                 clock=self._clock,
                 token_bytes=self._token_bytes,
+                on_change=self._tell_change,
             )
             if len(self._live) > MAX_LIVE:
                 self._forget_oldest()
         else:
             self._live.move_to_end(key)
+            live.follow(record)
         return live
+
+    def _tell_change(self, session: LiveSession, uri: str | None, is_wanted: bool) -> None:
+        self.on_change(session, uri, is_wanted)
 
     def _forget_oldest(self) -> None:
         # A session with calls in flight must stay: a cancellation would not find them.

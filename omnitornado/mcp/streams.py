@@ -149,6 +149,8 @@ class Hub:
 
     def __init__(self) -> None:
         self._groups: dict[object, list[Feed]] = {}
+        self.is_silent: Callable[[object], bool] | None = None
+        """Whether a group is spoken to elsewhere."""
 
     def feed(
         self,
@@ -181,11 +183,17 @@ class Hub:
             next((one for one in feeds if one.stream.reader is None), feeds[0]).close()
         return feed
 
-    def send(self, group: object, message: Json) -> None:
-        """A message that belongs to no call, to one of a group's streams."""
+    def send(self, group: object, message: Json) -> bool:
+        """A message that belongs to no call, to one of a group's streams; False where there is none."""
         feed = self._pick(group)
-        if feed is not None:
-            feed.stream.add(message)
+        if feed is None:
+            return False
+        feed.stream.add(message)
+        return True
+
+    def is_read(self, group: object) -> bool:
+        """Whether a group has a stream with a client at its other end."""
+        return any(one.stream.reader is not None for one in self._groups.get(group, ()))
 
     def tell(self, change: Change, audience: Hashable = None) -> None:
         """Something has changed, for this audience."""
@@ -198,7 +206,7 @@ class Hub:
         """The newest that has a client at its other end (2025-11-25 basic/transports, Multiple Connections:
         no message on two streams)."""
         feeds = self._groups.get(group)
-        if not feeds:
+        if not feeds or (self.is_silent is not None and self.is_silent(group)):
             return None
         return next((one for one in reversed(feeds) if one.stream.reader is not None), feeds[-1])
 

@@ -65,14 +65,13 @@ async def update_task(services: Services, exchange: Exchange) -> Json:
     if not isinstance(responses, dict):
         message = "Invalid params: inputResponses must be an object"
         raise JsonRpcError(code=INVALID_PARAMS, message=message)
-    if isinstance(task, LiveTask):
-        task.answer(responses)
+    await task.take_answers(responses)
     return {}
 
 
 async def cancel_task(services: Services, exchange: Exchange) -> Json:
     """`tasks/cancel`."""
-    await services.tasks.cancel(await _find(services, exchange))
+    await (await _find(services, exchange)).cancel()
     return {}
 
 

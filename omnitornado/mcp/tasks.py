@@ -40,8 +40,6 @@ ID_BYTES = 32
 _ID = re.compile(r"[A-Za-z0-9_-]{43}")
 LOOK_INTERVAL = 10.0
 """Seconds between two looks for tasks that must end, or whose end the disk did not take."""
-CANCEL_PATIENCE = 1.0
-"""Seconds that a cancellation waits for its effect, so that its client finds it at once."""
 
 
 class Roster(Protocol):
@@ -50,6 +48,13 @@ class Roster(Protocol):
     def add(self, request: object) -> None: ...
 
     def discard(self, request: object) -> None: ...
+
+
+class Elsewhere(Protocol):
+    """The other processes that serve the same endpoint (`omnitornado/mcp/neighbours`)."""
+
+    async def find(self, task_id: str, key: bytes, record: Task) -> TaskView | None:
+        """A task that has not ended, from the process that works on it."""
 
 
 class Tasks:
@@ -67,6 +72,9 @@ class Tasks:
         # Threads of their own, and patience: tasks may take long, and must not stand in the way of calls.
         self.runner = ToolRunner(threads=limits.threads, timeout=None, patience=None, token_bytes=token_bytes)
         self.roster: Roster | None = None
+        self.elsewhere: Elsewhere | None = None
+        self.on_move: Callable[[LiveTask], None] | None = None
+        """Called whenever a task of this process's stands differently."""
         self._store = store
         self._limits = limits
         self._path = path
@@ -110,6 +118,7 @@ class Tasks:
             if task is None:
                 self._running.give_back(principal.username)
         self._live[task.key] = task
+        task.on_move = self.on_move
         if self.roster is not None:
             self.roster.add(task)
         self._spawn(self._work(task, tool, work))
@@ -146,12 +155,23 @@ class Tasks:
             raise ScopeError(frozenset(found.record.scopes))
         return found
 
-    async def cancel(self, task: TaskView) -> None:
-        """End a task at its client's request, whether its function listens or not; one that ended before
-        stays as it is. The task is over when this returns, unless the disk is slow to take that."""
-        if isinstance(task, LiveTask) and not task.has_ended.done():
-            task.stop(TaskEndedError("cancelled", "cancelled"))
-            await asyncio.wait((task.has_ended,), timeout=CANCEL_PATIENCE)
+    def find_here(self, key: bytes) -> LiveTask | None:
+        """A task that this process works on."""
+        return self._live.get(key)
+
+    async def look_up(self, task_id: str, key: bytes) -> TaskView | None:
+        """A task, whoever's it is, as it stands now."""
+        now = self._clock()
+        live = self._live.get(key)
+        if live is not None:
+            return live if now < live.record.expires_at else None
+        record = await self._store.find_task(key, now=now)
+        if record is not None and record.status == "working" and self.elsewhere is not None:
+            far = await self.elsewhere.find(task_id, key, record)
+            if far is not None:
+                return far
+            record = await self._store.find_task(key, now=now)  # it may have ended meanwhile
+        return None if record is None else TaskView(task_id, key, record)
 
     async def look(self) -> None:
         """End the tasks whose time is up, and those of grants that were withdrawn. Also happens by itself."""
@@ -256,12 +276,7 @@ class Tasks:
     async def _find(self, task_id: object) -> TaskView | None:
         if not isinstance(task_id, str) or _ID.fullmatch(task_id) is None:
             return None
-        key, now = _hash(task_id), self._clock()
-        live = self._live.get(key)
-        if live is not None:
-            return live if now < live.record.expires_at else None
-        record = await self._store.find_task(key, now=now)
-        return None if record is None else TaskView(task_id, key, record)
+        return await self.look_up(task_id, _hash(task_id))
 
     async def _look_often(self) -> None:
         while True:
