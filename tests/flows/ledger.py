@@ -11,12 +11,14 @@ SECRET_MEMBERS = frozenset(
         "client_secret",
         "code",
         "code_verifier",
+        "device_code",
         "password",
         "refresh_token",
         "registration_access_token",
+        "request_uri",
     }
 )
-TOKEN = re.compile(r"omt_(?:at|rt|ac|cs)_[A-Za-z0-9_-]{8,}")
+TOKEN = re.compile(r"omt_(?:at|rt|ac|cs|dc|pr|ra)_[A-Za-z0-9_-]{8,}")
 """The shape of every secret this server makes, seen by the test or not."""
 
 

@@ -8,6 +8,7 @@ from .person import Person
 from .process import ServerProcess
 
 CALLBACK = "http://127.0.0.1:45455/callback"
+METHODS = ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"]
 
 
 class OAuthClient(NodeProgram):
@@ -27,10 +28,11 @@ class OAuthClient(NodeProgram):
     def register(self, method: str, **more: Any) -> dict[str, Any]:
         """Find the server, and register with this method of authentication."""
         self.do("discover")
+        grants = more.pop("grant_types", ["authorization_code", "refresh_token"])
         metadata = {
             "client_name": "Generic client",
-            "redirect_uris": [CALLBACK],
-            "grant_types": ["authorization_code", "refresh_token"],
+            "redirect_uris": [CALLBACK] if "authorization_code" in grants else [],
+            "grant_types": grants,
             "token_endpoint_auth_method": method,
         }
         algorithm = {"algorithm": "ES256"} if method == "private_key_jwt" else {}
@@ -40,6 +42,12 @@ class OAuthClient(NodeProgram):
     def approve(self, person: Person, **request: Any) -> dict[str, Any]:
         """Through the browser to tokens."""
         callback = person.approve(self.do("authorize", **request))
+        tokens: dict[str, Any] = self.do("redeem", callback=callback)
+        return tokens
+
+    def approve_pushed(self, person: Person, **request: Any) -> dict[str, Any]:
+        """The same by a pushed request."""
+        callback = person.approve(self.do("push", **request)["url"])
         tokens: dict[str, Any] = self.do("redeem", callback=callback)
         return tokens
 

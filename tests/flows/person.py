@@ -117,6 +117,13 @@ class Person:
         assert self._is_elsewhere(page.url), f"{page.status} {page.text}"
         return page.url
 
+    def let_in(self, codes: dict[str, str], action: str = "approve") -> str:
+        """Type a device's code in and decide; gives the last page's text."""
+        page = self._arrive(codes["verification_uri"])
+        page = self.press(page, user_code=codes["user_code"])
+        assert page.has_button(action), f"{page.status} {page.text}"
+        return self.press(page, action).text
+
     def deny(self, url: str) -> str:
         """Say no to what an authorization URL asks for; gives the client's callback address."""
         page = self.press(self._arrive(url), "deny")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -19,6 +20,7 @@ from .raw import EVENTS, find_query
 
 CALLBACK = "http://127.0.0.1:45454/callback"
 """Registered without a port: on loopback any matches (RFC 8252 §7.3)."""
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 METHODS = ["client_secret_basic", "client_secret_post"]
 WITHOUT_SECRET = ["none", "private_key_jwt"]
 
@@ -51,7 +53,7 @@ class AuthlibApplication:
         document: dict[str, Any] = {
             "client_name": "Authlib app",
             "redirect_uris": [CALLBACK],
-            "grant_types": ["authorization_code", "refresh_token"],
+            "grant_types": ["authorization_code", "refresh_token", DEVICE_CODE],
             "token_endpoint_auth_method": method,
         }
         key = ECKey.generate_key("P-256") if method == "private_key_jwt" else None
@@ -62,13 +64,15 @@ class AuthlibApplication:
         self.ledger.note_members(response.json())
         return response.json()["client_id"], key
 
-    def authorize(self, person: Person) -> dict[str, Any]:
+    def authorize(self, person: Person, *, is_pushed: bool = False) -> dict[str, Any]:
         """Through the browser to tokens."""
         verifier = generate_token(64)
         self.ledger.note(verifier)
         url, state = self.oauth.create_authorization_url(
             self.metadata["authorization_endpoint"], code_verifier=verifier, resource=self.mcp_url
         )
+        if is_pushed:
+            url = self._push(url)
         callback = person.approve(url)
         assert callback.startswith(CALLBACK + "?")
         assert find_query(callback)["iss"] == self.metadata["issuer"]
@@ -80,6 +84,34 @@ class AuthlibApplication:
                 code_verifier=verifier,
             )
         )
+
+    def _push(self, url: str) -> str:
+        """Authlib has nothing for RFC 9126 but its way to authenticate: gives the address with the name."""
+        request = find_query(url)
+        del request["client_id"]  # Authlib adds it with the proof, and RFC 6749 §3.1 wants none twice
+        pushed = self.post_authenticated("pushed_authorization_request_endpoint", **request)
+        name = urlencode({"client_id": self.oauth.client_id, "request_uri": pushed["request_uri"]})
+        return f"{self.metadata['authorization_endpoint']}?{name}"
+
+    def post_authenticated(self, endpoint: str, **form: str) -> dict[str, Any]:
+        """A form to an endpoint of the metadata, with the proof that Authlib makes."""
+        auth = self.oauth.client_auth(self.oauth.token_endpoint_auth_method)
+        response = self.oauth.request(
+            "POST", self.metadata[endpoint], withhold_token=True, data=form, auth=auth
+        )
+        assert response.status_code in (200, 201), response.text
+        return self._note(response.json())
+
+    def poll(self, device_code: str) -> dict[str, Any]:
+        return self._note(
+            self.oauth.fetch_token(
+                self.metadata["token_endpoint"], grant_type=DEVICE_CODE, device_code=device_code
+            )
+        )
+
+    def introspect(self, token: str) -> dict[str, Any]:
+        response = self.oauth.introspect_token(self.metadata["introspection_endpoint"], token)
+        return dict(response.json())
 
     def refresh(self, refresh_token: str) -> dict[str, Any]:
         return self._note(self.oauth.refresh_token(self.metadata["token_endpoint"], refresh_token))
@@ -151,6 +183,52 @@ def test_code_refresh_and_revocation(application: AuthlibApplication, person: Pe
     assert application.call_add(1, 1).status_code == 401
     with pytest.raises(OAuthError, match="invalid_grant"):
         application.refresh(second["refresh_token"])
+
+
+@pytest.mark.parametrize("method", METHODS + WITHOUT_SECRET)
+def test_a_pushed_request(application: AuthlibApplication, person: Person) -> None:
+    """Required by RFC 9126 §2 and §4."""
+    application.authorize(person, is_pushed=True)
+    assert application.call_add(2, 3).json()["result"]["structuredContent"] == 5
+
+
+@pytest.mark.parametrize("method", METHODS + WITHOUT_SECRET)
+def test_a_device_code(serve: Serve, ledger: Ledger, method: str) -> None:
+    """Required by RFC 8628 §3: with the preset client, or as one that registered itself."""
+    client = {"client_id": "preset", "client_secret": PRESET_SECRET}
+    server = serve(clients=[client | {"grant_types": [DEVICE_CODE, "refresh_token"]}])
+    application = AuthlibApplication(server, ledger, method)
+    codes = application.post_authenticated("device_authorization_endpoint", scope="mcp")
+    with pytest.raises(OAuthError, match="authorization_pending"):
+        application.poll(codes["device_code"])
+    with Person(server.issuer, ledger) as person:
+        person.let_in(codes)
+    first = application.poll(codes["device_code"])
+    assert application.call_add(2, 3).json()["result"]["structuredContent"] == 5
+    application.refresh(first["refresh_token"])
+    assert application.call_add(3, 4).json()["result"]["structuredContent"] == 7
+    application.oauth.close()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_resource_server_asks_about_a_token(serve: Serve, ledger: Ledger, method: str) -> None:
+    """Required by RFC 7662 §2."""
+    guard = {"server_id": "guard", "server_secret": "guard secret: 100%", "resources": ["/mcp"]}
+    server = serve(resource_servers=[guard])
+    application, asking = (
+        AuthlibApplication(server, ledger, method),
+        AuthlibApplication(server, ledger, method),
+    )
+    asking.oauth.client_id, asking.oauth.client_secret = guard["server_id"], guard["server_secret"]
+    with Person(server.issuer, ledger) as person:
+        tokens = application.authorize(person)
+    told = asking.introspect(tokens["access_token"])
+    assert (told["active"], told["client_id"], told["scope"]) == (True, "preset", "mcp")
+    assert application.revoke(tokens["access_token"], "access_token") == 200
+    assert asking.introspect(tokens["access_token"]) == {"active": False}
+    assert asking.introspect(tokens["refresh_token"]) == {"active": False}
+    application.oauth.close()
+    asking.oauth.close()
 
 
 @pytest.mark.parametrize("method", METHODS + WITHOUT_SECRET)

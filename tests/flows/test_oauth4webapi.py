@@ -2,59 +2,18 @@
 alone.
 """
 
-import shutil
-from collections.abc import Iterator
-from typing import NamedTuple
-
 import pytest
 
-from .conftest import PRESET_SECRET, TOOLS, Serve, build_settings
+from .conftest import PRESET_SECRET, Serve
 from .ledger import Ledger
-from .oauth_client import CALLBACK, OAuthClient
+from .oauth_client import CALLBACK, METHODS, OAuthClient
 from .person import Person
-from .process import ServerProcess
 from .raw import find_query
 from .refused import RefusedError
+from .stage import Stage, client, person, stage
 
-METHODS = ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"]
+__all__ = ["client", "person", "stage"]
 ALGORITHMS = ["RS256", "PS256", "ES256", "Ed25519"]
-
-
-class Stage(NamedTuple):
-    """Who takes part in all tests but those that need another server."""
-
-    server: ServerProcess
-    person: Person
-    client: OAuthClient
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    ledger = Ledger()
-    folder = tmp_path_factory.mktemp("oauth4webapi")
-    shutil.copy(TOOLS, folder / "tools.py")
-    server = ServerProcess(folder, build_settings(), ledger).start()
-    client = OAuthClient(server, ledger)
-    try:
-        with Person(server.issuer, ledger) as person:
-            yield Stage(server, person, client)
-        client.close()
-        server.stop()
-    finally:
-        client.kill()
-        server.kill()
-
-
-@pytest.fixture
-def client(stage: Stage) -> OAuthClient:
-    """One that knows nothing but the address."""
-    stage.client.do("begin")
-    return stage.client
-
-
-@pytest.fixture
-def person(stage: Stage) -> Person:
-    return stage.person
 
 
 @pytest.mark.parametrize("algorithm", ["oauth2", "oidc"])

@@ -4,12 +4,11 @@ import * as oauth from 'oauth4webapi';
 
 // Authorization code with PKCE
 
-/** The address to send the person to; the verifier and the state stay here. */
-export async function authorize(session, { scope, parameters = {} }) {
+/** An authorization request; the verifier and the state stay here. */
+async function buildRequest(session, { scope, parameters = {} }) {
   session.verifier = oauth.generateRandomCodeVerifier();
   session.state = oauth.generateRandomState();
-  const url = new URL(session.as.authorization_endpoint);
-  url.search = new URLSearchParams({
+  return new URLSearchParams({
     response_type: 'code',
     client_id: session.client.client_id,
     redirect_uri: session.client.redirect_uris[0],
@@ -20,7 +19,23 @@ export async function authorize(session, { scope, parameters = {} }) {
     ...(scope && { scope }),
     ...parameters,
   });
+}
+
+/** The address to send the person to. */
+export async function authorize(session, request) {
+  const url = new URL(session.as.authorization_endpoint);
+  url.search = await buildRequest(session, request);
   return url.href;
+}
+
+/** The same by a pushed request (RFC 9126): the address has no more than its name. */
+export async function push(session, request) {
+  const sent = [...session.parts, await buildRequest(session, request), session.options];
+  const response = await oauth.pushedAuthorizationRequest(...sent);
+  const pushed = await oauth.processPushedAuthorizationResponse(session.as, session.client, response);
+  const url = new URL(session.as.authorization_endpoint);
+  url.search = new URLSearchParams({ client_id: session.client.client_id, request_uri: pushed.request_uri });
+  return { ...pushed, url: url.href };
 }
 
 /** Check what the browser came back with, `iss` and `state` among it, and redeem the code. */
@@ -31,6 +46,20 @@ export async function redeem(session, { callback, verifier = session.verifier })
   const request = [...session.parts, parameters, redirectUri, verifier, session.options];
   const response = await oauth.authorizationCodeGrantRequest(...request);
   return session.take(await oauth.processAuthorizationCodeResponse(as, client, response));
+}
+
+// Device codes (RFC 8628)
+
+export async function askDevice(session, { parameters = {} }) {
+  const sent = [...session.parts, { resource: session.mcpUrl.href, ...parameters }, session.options];
+  const response = await oauth.deviceAuthorizationRequest(...sent);
+  return await oauth.processDeviceAuthorizationResponse(session.as, session.client, response);
+}
+
+/** Ask once whether the person has decided. */
+export async function poll(session, { deviceCode }) {
+  const response = await oauth.deviceCodeGrantRequest(...session.parts, deviceCode, session.options);
+  return session.take(await oauth.processDeviceCodeResponse(session.as, session.client, response));
 }
 
 // Refresh
