@@ -96,6 +96,8 @@ def _check_abilities(client: Client, document: dict[str, Any]) -> Iterator[Findi
         yield build_problem(client, "no_code", "the authorization code flow is not offered")
     if "none" not in find_texts(document, "token_endpoint_auth_methods_supported"):
         yield build_problem(client, "no_none", "token_endpoint_auth_methods_supported has no none")
+    if document.get("require_pushed_authorization_requests") is True:
+        yield build_problem(client, "push_required", "only pushed authorization requests are taken")
     if document.get("authorization_response_iss_parameter_supported") is not True:
         yield build_problem(client, "no_iss", "iss in responses is not promised")
     if client.document and document.get("client_id_metadata_document_supported") is not True:

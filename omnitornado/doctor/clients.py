@@ -12,7 +12,7 @@ EVERY: Final = frozenset(
         "unreachable", "certificate", "plain_http", "mcp_redirect", "not_401", "resource_differs",
         "no_authorization_server", "metadata_missing", "issuer_differs", "no_s256", "no_code", "no_endpoint",
         "plain_endpoint", "no_identity", "registration_refused", "registration_answer", "redirect_changed",
-        "authorize_401", "authorize_refused", "authorize_gone", "form_action", "slow_limit",
+        "authorize_401", "authorize_refused", "authorize_gone", "form_action", "slow_limit", "push_required",
     }
 )  # fmt: skip
 """What stops every client."""

@@ -64,6 +64,8 @@ FIXES: Final = {
     "no_s256": "Support PKCE with S256 and say so in code_challenge_methods_supported.",
     "no_code": "Support the response type code and the authorization_code grant, and say so.",
     "no_none": "Offer none in token_endpoint_auth_methods_supported: these clients keep no secret.",
+    "push_required": "Take plain authorization requests too (require_pushed_authorization_requests, RFC "
+    "9126): MCP clients push none.",
     "no_endpoint": "Name authorization_endpoint and token_endpoint in the metadata.",
     "plain_endpoint": "Give endpoints https addresses: behind a proxy, set public_url.",
     "endpoints_elsewhere": "Let the endpoints be /authorize, /token and /register: some versions ask there.",

@@ -132,6 +132,7 @@ BAD: list[tuple[str, str, str, Any]] = [
     ("no_code", "Codex", FAILS, with_metadata(grant_types_supported=["client_credentials"])),
     ("no_none", "Codex", FAILS, with_metadata(token_endpoint_auth_methods_supported=None)),
     ("no_none", "Python SDK", WARNING, with_metadata(token_endpoint_auth_methods_supported=["x"])),
+    ("push_required", "Codex", FAILS, with_metadata(require_pushed_authorization_requests=True)),
     ("no_endpoint", "Codex", FAILS, with_metadata(token_endpoint=None)),
     ("plain_endpoint", "Codex", FAILS, with_metadata(authorization_endpoint="http://example.com/a")),
     ("endpoints_elsewhere", "Claude", WARNING, with_metadata(authorization_endpoint=f"{ISSUER}/o/authorize")),

@@ -30,10 +30,11 @@ def test_the_documents_lead_from_the_address_to_the_endpoints(
 
 
 def test_the_challenge_can_be_read(client: OAuthClient, stage: Stage) -> None:
-    """Required by RFC 9110 §11.6.1, RFC 6750 §3 and RFC 9728 §5.1."""
+    """Required by RFC 9110 §11.6.1, RFC 6750 §3, RFC 9449 §7.1 and RFC 9728 §5.1."""
     with pytest.raises(RefusedError) as refusal:
         client.add(1, 2, token="omt_at_" + "x" * 43)
-    (challenge,) = refusal.value.data["challenges"]
+    challenge, beside = refusal.value.data["challenges"]
+    assert (beside["scheme"], "ES256" in beside["parameters"]["algs"]) == ("dpop", True)
     assert (refusal.value.data["status"], challenge["scheme"]) == (401, "bearer")
     assert challenge["parameters"]["error"] == "invalid_token"
     document = f"{stage.server.issuer}/.well-known/oauth-protected-resource/mcp"

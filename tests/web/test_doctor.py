@@ -160,6 +160,14 @@ async def test_a_server_without_registration_is_told_of(start_site: StartSite, a
 
 
 @pytest.mark.gen_test(timeout=PATIENCE)
+async def test_a_server_for_pushed_requests_alone_is_told_of(start_site: StartSite, asker: Asker) -> None:
+    """Our choice: no MCP client pushes its request."""
+    site = await start_site(settings={"pushed_requests": {"required": True}})
+    reports = await visit(f"{site.url}/mcp", asker)
+    assert all("push_required" in find_codes(reports, client.name) for client in CLIENTS)
+
+
+@pytest.mark.gen_test(timeout=PATIENCE)
 async def test_a_broken_server_is_told_of_and_gets_no_control_of_the_terminal() -> None:
     """Our choice: exit code 1; everything wrong at once, each in its client's lines."""
     asked: list[tuple[str, str]] = []
