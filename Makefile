@@ -10,7 +10,7 @@ CONFORMANCE := tests/conformance
 PROVIDER := tests/flows/provider
 MODULES := node_modules/.package-lock.json
 
-.PHONY: run test lint types unit conformance browser directory proxies docs clean
+.PHONY: run test lint types unit conformance browser directory proxies shared docs clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/python -m omnitornado config.toml $(ARGS)
@@ -24,7 +24,7 @@ lint: $(VENV)/dev.stamp
 types: $(VENV)/dev.stamp
 	$(BIN)/mypy
 
-unit: $(VENV)/dev.stamp $(TYPESCRIPT)/$(MODULES) $(CONFORMANCE)/$(MODULES) $(PROVIDER)/$(MODULES) browser directory proxies
+unit: $(VENV)/dev.stamp $(TYPESCRIPT)/$(MODULES) $(CONFORMANCE)/$(MODULES) $(PROVIDER)/$(MODULES) browser directory proxies shared
 	$(BIN)/python -m pytest
 
 # The official MCP conformance suite alone; `make test` runs it as well.
@@ -51,6 +51,12 @@ proxies:
 	@PATH="$$PATH:/usr/sbin"; command -v nginx >/dev/null && command -v haproxy >/dev/null || { \
 	  SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
 	  $$SUDO apt-get update && $$SUDO env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y --no-install-recommends nginx haproxy; }
+
+# Debian's Redis, for the store that several servers share.
+shared:
+	@test -x /usr/bin/redis-server || { \
+	  SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	  $$SUDO apt-get update && $$SUDO env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y --no-install-recommends redis-server; }
 
 # Debian's Chromium and its driver, for the tests that sign in with a real browser.
 browser:

@@ -41,6 +41,7 @@ from omnitornado.oauth.scope import ScopePolicy
 from omnitornado.oauth.secrets import TokenBytes
 from omnitornado.oauth.throttle import RateLimit
 from omnitornado.store.embedded import EmbeddedStore
+from omnitornado.store.transitions import RunningStore
 from omnitornado.web.account import AccountHandler
 from omnitornado.web.authorize import AuthorizeHandler
 from omnitornado.web.consent import ConsentHandler
@@ -182,7 +183,7 @@ class AuthorizationServer:
         provider: ProviderLogin | None = None,
         clients: Iterable[OAuthClient] = (),
         name: str = "omnitornado",
-        store: EmbeddedStore | str | Path | None = "omnitornado.state",
+        store: RunningStore | str | Path | None = "omnitornado.state",
         scopes: Mapping[str, str] | None = None,
         default_scope: Sequence[str] = (),
         implied_scopes: Mapping[str, Sequence[str]] | None = None,
@@ -239,9 +240,9 @@ class AuthorizationServer:
         Lifetimes and `refresh_grace` are in seconds. Raises: StoreError.
         """
         identity = build_identity(issuer) if isinstance(issuer, str) else issuer
-        opened = store if isinstance(store, EmbeddedStore) else _open_store(store, clock)
+        opened = _open_store(store, clock) if store is None or isinstance(store, str | Path) else store
         implied = dict(implied_scopes or {})
-        self.store = opened
+        self.store: RunningStore = opened
         self._resources: list[ProtectedResource] = []
         self._descriptions: dict[str, str] = dict(scopes or {})
         for scope in (*implied, *(token for tokens in implied.values() for token in tokens)):

@@ -16,7 +16,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from tornado.web import Application
 
 from omnitornado.app import ROUTES, AuthorizationServer, NotFoundHandler, build_url_specs
@@ -47,12 +46,12 @@ from omnitornado.serving.outbound import build_document_rules, build_fetch, buil
 from omnitornado.serving.provider import ProviderCheck, build_provider_login
 from omnitornado.serving.ready import PresetClient, Ready, print_banner
 from omnitornado.serving.sockets import bind, build_ssl, close_sockets
+from omnitornado.serving.store import build_store_table, open_store
 from omnitornado.skills.start import open_skills
 from omnitornado.speed.choice import find_loop_factory, open_server
-from omnitornado.store.embedded import EmbeddedStore
 from omnitornado.store.errors import StoreDamaged, StoreError
-from omnitornado.store.limits import Limits
 from omnitornado.store.reading import OnProgress
+from omnitornado.store.transitions import RunningStore
 from omnitornado.web.identity import Identity
 from omnitornado.web.services import ScopeTool
 from omnitornado.web.site import Site
@@ -89,10 +88,11 @@ class Server:
         """Args: mcp: what to serve: an `MCPServer`, or a server object of the official SDK or of fastmcp.
         users: passwords by username; bcrypt hashes where the server is not loopback only. clients: preset
         clients with RFC 7591's member names; none given, one is made up for this run. store: where the state
-        lives; None keeps it in memory. validate_user: `check(username, password)`, plain or async, in place
-        of `users`. settings: any other table of the configuration file: `{"tokens": {"access_token_lifetime":
-        "2h"}}`. fetch: how other hosts are asked; default: by https, and those on the public internet, or in
-        `[outbound] trusted_hosts`, alone. clock: seconds since the epoch.
+        lives, a path or the URL of a Redis; None keeps it in memory. validate_user: `check(username,
+        password)`, plain or async, in place of `users`. settings: any other table of the configuration file:
+        `{"tokens": {"access_token_lifetime": "2h"}}`. fetch: how other hosts are asked; default: by https,
+        and those on the public internet, or in `[outbound] trusted_hosts`, alone. clock: seconds since the
+        epoch.
 
         Raises: ConfigError for values the configuration file would be refused for; TypeError for an `mcp`
         that can't be served.
@@ -106,7 +106,7 @@ class Server:
             for name, table in (settings or {}).items()
         }
         tables["server"] = {"host": host, "port": port, "public_url": public_url} | tables.get("server", {})
-        tables["store"] = {"path": str(store) if store is not None else ""} | tables.get("store", {})
+        tables["store"] = build_store_table(store, tables.get("store", {}))
         tables["mcp"] = {"name": app.name} | tables.get("mcp", {})
         tables["users"] = [build_user_table(name, password) for name, password in (users or {}).items()]
         tables["clients"] = presets
@@ -180,19 +180,7 @@ class Server:
         """Load the state, bind the port and serve on the running loop. Raises: ConfigError, StoreError."""
         config = self.config
         sockets: list[socket.socket] = []
-        store = EmbeddedStore.open(
-            config.store.path,
-            durability=config.store.durability,
-            snapshot_interval=config.store.snapshot_interval,
-            max_unused_clients=config.registration.max_unused,
-            limits=Limits(
-                **msgspec.structs.asdict(config.limits),
-                tasks_per_person=config.tasks.kept_per_person,
-                task_bytes_per_person=config.tasks.storage_per_person,
-            ),
-            clock=self._clock,
-            on_progress=self._on_progress,
-        )
+        store = open_store(config, self._clock, self._on_progress)
         try:
             self._audit = open_audit(config, self._clock)
             sockets = bind(config)
@@ -253,7 +241,7 @@ class Server:
         scheme = "https" if server.tls_certificate is not None else "http"
         return Identity(public_url=server.public_url, scheme=scheme, host=server.host, port=port)
 
-    def _build_authorization_server(self, store: EmbeddedStore) -> AuthorizationServer:
+    def _build_authorization_server(self, store: RunningStore) -> AuthorizationServer:
         config = self.config
         auth = AuthorizationServer(
             issuer=lambda: self._identity,

@@ -126,7 +126,7 @@ def _describe_records(state: State) -> Iterable[tuple[str, object]]:
 
 
 def _print_damage(damage: StoreDamaged) -> None:
-    lines = [("Sound", "no"), ("Damage", damage.reason), ("File", damage.file)]
+    lines: list[tuple[str, object]] = [("Sound", "no"), ("Damage", damage.reason), ("File", damage.file)]
     if damage.record is not None:
         lines += [("Record", damage.record), ("Byte", damage.offset)]
     _print_lines(lines)

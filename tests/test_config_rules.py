@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from omnitornado.config import Config, ConfigError, build_config, load_config
+from omnitornado.config import Config, ConfigError, build_config, describe_config, load_config
 
 HASH = bcrypt.hashpw(b"password", bcrypt.gensalt(4)).decode()
 PLAIN = {"username": "admin", "password": "password"}
@@ -293,6 +293,24 @@ def test_a_table_that_is_none_is_refused(tmp_path: Path, value: object) -> None:
     if value:
         assert "expected a" in refuse(tmp_path, users=value)
     assert "expected an array of tables, found a table: write [[users]]" in refuse(tmp_path, users={})
+
+
+def test_the_state_is_kept_in_files_or_at_a_url_and_not_both(tmp_path: Path) -> None:
+    """Our choice: which of them counts must not be a guess."""
+    url = "redis://ada:hunter2@localhost/0"
+    assert "[store] path: " in refuse(tmp_path, store={"path": "state", "url": url})
+    for table in ({"url": url}, {"url": url, "path": ""}):
+        config = build_config({"store": table}, folder=tmp_path)
+        assert (config.store.path, config.store.url) == (None, url)
+
+
+def test_the_password_of_a_store_is_in_no_message(tmp_path: Path) -> None:
+    """Our choice: a log line, a traceback and `--check` are read by many."""
+    config = build_config({"store": {"url": "redis://ada:hunter2@localhost/0"}}, folder=tmp_path)
+    assert "hunter2" not in repr(config)
+    assert ("Store", "redis://localhost/0") in describe_config(config)
+    for url in ("redis://ada:hunter2@localhost/x", "redis://ada:hunter2@h?ssl=1", "redis://ada:hunter2@h:x"):
+        assert "hunter2" not in refuse(tmp_path, store={"url": url})
 
 
 def test_a_store_path_that_is_a_folder_is_refused(tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ from omnitornado.config.sections import SECTIONS, Config, Overrides
 from omnitornado.config.settings import (
     LoginSettings,
     ServerSettings,
-    StoreSettings,
 )
+from omnitornado.config.store import StoreSettings
 from omnitornado.config.tasks import TaskSettings
 from omnitornado.config.tokens import TokenSettings
 from omnitornado.config.writing import build_base_url, build_reference, describe_config

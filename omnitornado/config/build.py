@@ -41,9 +41,9 @@ from omnitornado.config.sections import SECTIONS, Config, Overrides
 from omnitornado.config.settings import (
     LoginSettings,
     ServerSettings,
-    StoreSettings,
 )
 from omnitornado.config.source import find_lines, read_source
+from omnitornado.config.store import StoreSettings, settle_store
 from omnitornado.config.tasks import TaskSettings, check_tasks
 from omnitornado.config.tokens import TokenSettings
 from omnitornado.passwords import DEFAULT_ROUNDS
@@ -101,6 +101,7 @@ def _build(data: Mapping[str, Any], origin: Origin, rounds: int) -> Config:
     with _pointing_at(("server",), origin):
         check_server(server)
     with _pointing_at(("store",), origin):
+        store = settle_store(store, data.get("store"))
         check_file_place(store.path)
     audit = _build_settings(AuditSettings, data, origin)
     with _pointing_at(("audit",), origin):

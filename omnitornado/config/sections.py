@@ -21,8 +21,8 @@ from omnitornado.config.scopes import ScopeSettings
 from omnitornado.config.settings import (
     LoginSettings,
     ServerSettings,
-    StoreSettings,
 )
+from omnitornado.config.store import StoreSettings
 from omnitornado.config.tasks import TaskSettings
 from omnitornado.config.tokens import TokenSettings
 

@@ -2,7 +2,7 @@
 
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from omnitornado.config.addresses import HOST, NETWORK, ORIGIN, PUBLIC_URL
 from omnitornado.config.keys import Key, Settings
@@ -82,38 +82,6 @@ class ServerSettings(Settings, frozen=True):
             default="off",
             help="Whether uvloop and an HTTP connection on httptools are used: where they are installed (the "
             "package's extra `speed`), or never. New in this version, so it must be asked for.",
-        ),
-    ]
-
-
-class StoreSettings(Settings, frozen=True):
-    """`[store]`"""
-
-    path: Annotated[
-        Path | None,
-        Key(
-            kind=PATH,
-            default="omnitornado.state",
-            help="Where the state lives: snapshot and journal stand beside each other under this name. "
-            'Relative to this file\'s folder. "" keeps everything in memory, and a restart forgets it.',
-        ),
-    ]
-    snapshot_interval: Annotated[
-        float,
-        Key(
-            kind=duration(),
-            default="60s",
-            help="How often a snapshot replaces the journal. It bounds how long a start takes, "
-            "not what a crash loses.",
-        ),
-    ]
-    durability: Annotated[
-        Literal["always", "interval"],
-        Key(
-            kind=choice("always", "interval"),
-            default="always",
-            help='"always": on disk before the reply, a crash loses nothing that was promised. '
-            '"interval": a crash loses up to the last second.',
         ),
     ]
 

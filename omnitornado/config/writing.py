@@ -6,6 +6,7 @@ from typing import Any
 from omnitornado.config.keys import REQUIRED, Key, Section
 from omnitornado.config.sections import SECTIONS, Config
 from omnitornado.config.settings import ServerSettings
+from omnitornado.config.store import hide_secrets
 
 
 def write_value(value: Any) -> str:
@@ -64,7 +65,7 @@ def describe_config(config: Config) -> list[tuple[str, str]]:
         ("Clients", ", ".join(client.client_id for client in config.clients) or "none preset"),
         ("Registration", _describe_registration(config)),
         ("Resource servers", ", ".join(one.server_id for one in config.resource_servers) or "none"),
-        ("Store", "in memory only" if config.store.path is None else str(config.store.path)),
+        ("Store", _describe_store(config)),
         ("App", config.mcp.app or "none: no tools"),
         ("Skills", "none" if config.mcp.skills is None else str(config.mcp.skills)),
     ]
@@ -76,6 +77,12 @@ def _describe_users(config: Config) -> str:
         elsewhere.append(config.oidc.issuer)
     names = [user.username for user in config.users] + [f"those of {place}" for place in elsewhere]
     return ", ".join(names) or "none: nobody can sign in"
+
+
+def _describe_store(config: Config) -> str:
+    if config.store.url:
+        return hide_secrets(config.store.url)
+    return "in memory only" if config.store.path is None else str(config.store.path)
 
 
 def _describe_registration(config: Config) -> str:

@@ -51,8 +51,8 @@ def open_mcp_session(
     )
     session = msgspec.structs.replace(
         session,
-        client_info=_build_bounded(session.client_info),
-        capabilities=_build_bounded(session.capabilities),
+        client_info=build_bounded(session.client_info),
+        capabilities=build_bounded(session.capabilities),
     )
     return [
         *(state.mcp_sessions.build_delete(key) for key in gone),
@@ -60,7 +60,7 @@ def open_mcp_session(
     ]
 
 
-def _build_bounded(members: dict[str, Any]) -> dict[str, Any]:
+def build_bounded(members: dict[str, Any]) -> dict[str, Any]:
     """What a client says of itself, or nothing where that is more than any client has to say."""
     plain = build_plain(members)
     return plain if len(msgspec.msgpack.encode(plain)) <= MAX_SAID else {}
@@ -70,14 +70,17 @@ def _find_renewal(session: McpSession) -> float:
     return session.renewed_at or session.created_at
 
 
+def is_renewal_due(session: McpSession, now: float) -> bool:
+    """Whether half of its time has passed."""
+    return now >= session.expires_at - (session.expires_at - _find_renewal(session)) / 2
+
+
 def renew_mcp_session(state: State, session_hash: bytes, now: float) -> tuple[McpSession | None, Changes]:
     """The session with its end moved on, if half its time has passed; None where there is none."""
     session = state.mcp_sessions.find_living(session_hash, now)
-    if session is None:
-        return None, ()
-    lifetime = session.expires_at - _find_renewal(session)
-    if now < session.expires_at - lifetime / 2:
+    if session is None or not is_renewal_due(session, now):
         return session, ()
+    lifetime = session.expires_at - _find_renewal(session)
     renewed = msgspec.structs.replace(session, expires_at=now + lifetime, renewed_at=now)
     return renewed, (state.mcp_sessions.build_put(session_hash, renewed),)
 

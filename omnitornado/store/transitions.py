@@ -354,3 +354,13 @@ class Store(Protocol):
     async def know_address(self, key: bytes, known: KnownAddress) -> None: ...
 
     async def is_known_address(self, key: bytes, *, now: float) -> bool: ...
+
+
+class RunningStore(Store, Protocol):
+    """An engine, and its beginning and end."""
+
+    async def start(self) -> None:
+        """Begin, on the running loop. Raises: StoreError."""
+
+    async def close(self) -> None:
+        """Let what is promised be kept, and end. Calling it again does nothing."""

@@ -11,8 +11,10 @@ import pytest
 
 from omnitornado.store.embedded import EmbeddedStore
 from omnitornado.store.limits import Limits
+from omnitornado.store.redis.store import RedisStore
 from omnitornado.store.transitions import Store
 
+from .redis_server import RedisServer
 from .samples import Clock, QuickFiles
 
 StoreFactory = Callable[[Clock, Limits], AbstractAsyncContextManager[Store]]
@@ -58,9 +60,39 @@ async def _open_embedded(
         await store.close()
 
 
-@pytest.fixture(params=["memory", "always", "interval"])
+@asynccontextmanager
+async def _open_redis(
+    clock: Clock, limits: Limits, *, server: RedisServer, cache: float
+) -> AsyncIterator[Store]:
+    store = RedisStore.open(
+        server.url, clock=clock, limits=limits, max_unused_clients=limits.unused_clients, cache=cache
+    )
+    await store.start()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@pytest.fixture(scope="session")
+def redis_of_session() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def redis(redis_of_session: RedisServer) -> RedisServer:
+    """A real Redis, empty."""
+    redis_of_session.flush()
+    return redis_of_session
+
+
+@pytest.fixture(params=["memory", "always", "interval", "redis", "redis with a cache"])
 def factory(request: pytest.FixtureRequest, tmp_path: Path) -> StoreFactory:
     """Makes an empty store: a new engine is held to the contract by adding it here."""
+    if request.param.startswith("redis"):
+        server = request.getfixturevalue("redis")
+        return partial(_open_redis, server=server, cache=600.0 if "cache" in request.param else 0.0)
     path = None if request.param == "memory" else tmp_path / "state"
     return partial(_open_embedded, path=path, interval=request.param == "interval")
 

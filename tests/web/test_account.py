@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from omnitornado.store.embedded import EmbeddedStore
 from omnitornado.store.transitions import StoreUnavailable
 
 from .browser import Browser, Form, find_forms
@@ -84,6 +85,7 @@ async def test_where_the_store_takes_nothing_more_an_app_is_connected_or_not_nev
     tokens = await site.obtain_tokens(browser)
     (form,) = await find_disconnect(browser)
     store = site.server.authorization_server.store
+    assert isinstance(store, EmbeddedStore)
     commit, taken = store._commit, 0
 
     async def commit_once(answer: Any, changes: Any) -> Any:
