@@ -62,6 +62,7 @@ VALID: dict[tuple[str, str], list[tuple[object, object]]] = {
     ],
     ("login.oidc", "client_id"): [("a", "a"), ("1-x.apps.example", "1-x.apps.example")],
     ("login.oidc", "client_secret"): [("x", "x"), ("GOCSPX-a b~", "GOCSPX-a b~")],
+    ("login.oidc", "token_endpoint_auth_method"): [],
     ("login.oidc", "label"): [("", ""), ("Bücher & Co", "Bücher & Co")],
     ("login.oidc", "allowed_emails"): [(["Ada@Example.com"], ("ada@example.com",))],
     ("login.oidc", "allowed_domains"): [(["Example.com"], ("example.com",))],
@@ -276,6 +277,7 @@ INVALID: dict[tuple[str, str], list[object]] = {
     ],
     ("login.oidc", "client_id"): ["", "a\nb", "a" * 513, *NOT_WORD],
     ("login.oidc", "client_secret"): ["", "pass wörd", "a\nb", "x" * 1025, *NOT_WORD],
+    ("login.oidc", "token_endpoint_auth_method"): ["none", "private_key_jwt", *NOT_WORD],
     ("login.oidc", "label"): ["a\nb", " Google", "x" * 61, *NOT_WORD],
     ("login.oidc", "allowed_emails"): [
         ["ada"],

@@ -45,6 +45,13 @@ def test_keys_that_are_left_out_have_their_defaults() -> None:
     assert "hunter2" not in repr(oidc)
 
 
+def test_how_the_secret_is_sent_may_be_said() -> None:
+    """Our choice: where the provider's document names more than this client may do."""
+    method = "client_secret_post"
+    oidc = read(build(allow_everyone=True, token_endpoint_auth_method=method))
+    assert oidc.token_endpoint_auth_method == method
+
+
 def test_people_of_two_providers_never_have_one_name() -> None:
     """Our choice: by default a name says where it is from, so that another provider brings other people."""
     prefixes = {
@@ -84,6 +91,11 @@ def test_people_of_two_providers_never_have_one_name() -> None:
             "[[users]] number 2, oidc_name",
         ),
         ([{"username": "ada", "oidc_name": "1"}], {"blocked": ["1"]}, "[login.oidc] blocked"),
+        (
+            [],
+            {"client_secret": None, "token_endpoint_auth_method": "client_secret_post"},
+            "[login.oidc] token_endpoint_auth_method",
+        ),
         ([], {"username_prefix": "Client:"}, "[login.oidc] username_prefix"),
         ([], {"issuer": "https://client:8443"}, "[login.oidc] username_prefix"),
         ([], {"allow_everyone": True, "colour": "red"}, "[login.oidc] colour"),

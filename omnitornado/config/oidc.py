@@ -125,6 +125,16 @@ class OidcSettings(Settings, frozen=True):
             help="The secret that the provider gave. Left out: a public client, which PKCE alone protects.",
         ),
     ]
+    token_endpoint_auth_method: Annotated[
+        str | None,
+        Key(
+            kind=choice("client_secret_basic", "client_secret_post"),
+            default=None,
+            example="client_secret_post",
+            help="How the secret is sent. Left out: as the provider's document says, by Basic where it takes "
+            "both.",
+        ),
+    ]
     label: Annotated[
         str,
         Key(
@@ -253,6 +263,8 @@ def check_oidc(oidc: OidcSettings, public_url: str) -> None:
         raise MismatchError(
             "username_prefix", f"{show(oidc.prefix)} begins the names of clients that act for themselves"
         )
+    if oidc.token_endpoint_auth_method is not None and oidc.client_secret is None:
+        raise MismatchError("token_endpoint_auth_method", "needs a client_secret")
     if public_url and oidc.issuer.rstrip("/") == public_url:
         raise MismatchError("issuer", "it is this server itself, which signs nobody in by OpenID Connect")
 

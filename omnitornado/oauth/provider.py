@@ -14,6 +14,8 @@ class OpenIDProvider(msgspec.Struct, frozen=True, kw_only=True):
     client_id: str
     client_secret: str | None = None
     """None: a public client, which PKCE alone protects."""
+    auth_method: str | None = None
+    """How the secret is sent; None: as the provider's document says."""
     label: str = ""
     """What the button says; "" for words of ours."""
     request_scopes: tuple[str, ...] = ("openid", "profile", "email")

@@ -67,8 +67,11 @@ def build_authorization(provider: OpenIDProvider, metadata: ProviderMetadata) ->
     """The header, where the client proves itself by one; None where it does so in the body. Raises:
     ProviderError.
     """
-    if provider.client_secret is None or "client_secret_basic" not in metadata.auth_methods:
-        if provider.client_secret is not None and "client_secret_post" not in metadata.auth_methods:
+    if provider.client_secret is None:
+        return None
+    named = metadata.auth_methods if provider.auth_method is None else (provider.auth_method,)
+    if "client_secret_basic" not in named:
+        if "client_secret_post" not in named:
             raise ProviderError(
                 "the provider takes a secret neither by Basic nor by post",
                 failure=Failure.UNUSABLE,

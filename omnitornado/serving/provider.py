@@ -23,6 +23,7 @@ def build_provider_login(config: Config, fetch: Fetch | None) -> ProviderLogin |
             issuer=oidc.issuer,
             client_id=oidc.client_id,
             client_secret=oidc.client_secret,
+            auth_method=oidc.token_endpoint_auth_method,
             label=oidc.label,
             request_scopes=oidc.request_scopes,
             prompt=oidc.prompt,

@@ -27,7 +27,7 @@ MAX_PENDING: Final = 5
 WORDS: Final = {
     Failure.ENDED: (
         403,
-        "This sign-in took too long, was used already, or began in another browser. Please begin again.",
+        "This sign-in took too long, was used, or began in another browser. Please begin again.",
     ),
     Failure.DENIED: (403, "{host} did not sign you in. You can try again."),
     Failure.NOT_ALLOWED: (

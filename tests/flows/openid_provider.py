@@ -5,7 +5,6 @@ there.
 """
 
 import json
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,13 +19,6 @@ from .process import PATIENCE
 
 FOLDER = Path(__file__).with_name("provider")
 CLIENT_SECRET = "secret at the provider: 100% + more"
-
-
-def find_free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 @contextmanager
@@ -88,11 +80,19 @@ class ProviderPerson(Person):
 
     def go_through(self, page: Page) -> Page:
         """From our sign-in page, if this is it, through the provider's pages, and back."""
-        form = find_form(page, "/login/oidc")
-        if form is None:
+        if find_form(page, "/login/oidc") is None:
             return page
         self.sign_ins += 1
-        page = self.submit(page, form)
+        return self.stay(self.press_provider(page))
+
+    def press_provider(self, page: Page) -> Page:
+        """Press the button of our sign-in page."""
+        form = find_form(page, "/login/oidc")
+        assert form is not None, page.text
+        return self.submit(page, form)
+
+    def stay(self, page: Page) -> Page:
+        """Do what the provider's pages ask for, as long as they do."""
         while page.url.startswith(self._issuer):
             assert page.status == 200, page.text
             self.visits += 1
@@ -100,6 +100,12 @@ class ProviderPerson(Person):
             typed = {"login": self.account, "password": "any"} if "login" in fields else {}
             page = self.submit(page, page.forms[0], **typed)
         return page
+
+    def use_password(self, page: Page) -> Page:
+        """The other form of our sign-in page."""
+        form = find_form(page, "/login")
+        assert form is not None, page.text
+        return self.submit(page, form, username=self.username, password=self.password)
 
     def submit(self, page: Page, form: Form, **inputs: str) -> Page:
         data = form.inputs | inputs

@@ -1,5 +1,6 @@
 """An OpenID provider that does what the specification says, behind a fetch; a test makes it lie."""
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import Mapping
@@ -47,6 +48,8 @@ class FakeProvider:
         """Members of the token response."""
         self.replies: dict[str, Fetched | FetchError] = {}
         """What is said instead, by path."""
+        self.held: dict[str, asyncio.Event] = {}
+        """What is said only once something happens, by path."""
         self.asked: list[tuple[str, str]] = []
         """Methods and paths."""
         self.askers: list[str] = []
@@ -86,6 +89,8 @@ class FakeProvider:
         self.askers.append(asker)
         self.timeouts.add(timeout)
         assert max_bytes <= 64 * 1024
+        if path in self.held:
+            await self.held[path].wait()
         reply = self.replies.get(path)
         if isinstance(reply, FetchError):
             raise reply

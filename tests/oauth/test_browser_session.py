@@ -171,3 +171,25 @@ def test_a_form_token_survives_a_restart_and_tells_nothing() -> None:
     assert build_form_token(COOKIE, "login") == build_form_token(COOKIE, "login")
     assert COOKIE not in build_form_token(COOKIE, "login")
     assert is_form_token(build_form_token(COOKIE, "login", "é\ud800"), COOKIE, "login", "é\ud800")
+
+
+def test_pages_call_a_person_by_the_name_of_the_configuration_or_of_the_sign_in() -> None:
+    """Our choice: a provider's name for somebody is kept with the session, and the operator's comes first."""
+
+    async def scenario(world: World) -> None:
+        named = msgspec.structs.replace(ADA, name="Ada Lovelace")
+        for listed, signed_in, shown in (
+            (ADA, ADA, "ada"),
+            (ADA, msgspec.structs.replace(ADA, name="ada@example.com"), "ada@example.com"),
+            (named, named, "Ada Lovelace"),
+            (named, msgspec.structs.replace(ADA, name="ada@example.com"), "Ada Lovelace"),
+        ):
+            sessions = build_sessions(world, People([listed]))
+            cookie = await sessions.open(
+                signed_in, replaces=None, address="192.0.2.1", user_agent="", now=world.now
+            )
+            found = await sessions.find(cookie, now=world.now)
+            assert found is not None
+            assert found[1].shown_name == shown
+
+    run(scenario)

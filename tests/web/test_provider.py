@@ -1,5 +1,6 @@
 """`/login/oidc` and its callback: the pages and cookies around a sign-in through an OpenID provider."""
 
+import asyncio
 import logging
 import re
 from typing import Any
@@ -15,7 +16,7 @@ from omnitornado.web.provider import MAX_PENDING
 
 from .browser import Browser, Form, find_forms
 from .conftest import QuietLog, StartSite
-from .site import Site, read_json, read_query
+from .site import Site, read_json, read_query, until
 
 PREFIX = "id.example.com:"
 CALLBACK = "/login/oidc/callback"
@@ -238,6 +239,40 @@ async def test_where_the_provider_is_down_the_page_says_so_and_passwords_work(
     form = next(form for form in find_forms(answer) if "password" in form.fields)
     done = await browser.submit(form, username="ada", password="password")
     assert (done.code, done.headers["Location"]) == (303, url)
+
+
+@pytest.mark.gen_test
+async def test_a_slow_provider_keeps_nobody_else_waiting(start_site: StartSite, fake: FakeProvider) -> None:
+    """Our choice: passwords, other pages, and those of the provider's people who come after."""
+    site = await start(start_site, fake)
+    slow, other = site.open_browser(), site.open_browser()
+    url = await depart(slow)
+    fake.held["/token"] = asyncio.Event()
+    waiting = asyncio.ensure_future(come_back(slow, fake, url))
+    await until(lambda: ("POST", "/token") in fake.asked)
+    form = next(form for form in find_forms(await other.get("/login")) if "password" in form.fields)
+    assert (await other.submit(form, username="ada", password="password")).code == 303
+    assert not waiting.done()
+    fake.held.pop("/token").set()
+    assert (await sign_in(site.open_browser(), fake)).code == 303
+    assert (await waiting).code == 303
+
+
+@pytest.mark.gen_test
+async def test_an_answer_that_comes_twice_at_once_is_good_once(
+    start_site: StartSite, fake: FakeProvider
+) -> None:
+    """Required by RFC 9700 §4.7.1: a race does not make two of it."""
+    site = await start(start_site, fake)
+    browser = site.open_browser()
+    query = fake.authorize(await depart(browser))
+    kept = dict(browser.cookies)
+    racers = [site.open_browser() for _ in range(8)]
+    for racer in racers:
+        racer.cookies = dict(kept)
+    answers = await asyncio.gather(*(racer.get(f"{CALLBACK}?{query}") for racer in racers))
+    assert sorted(answer.code for answer in answers) == [303] + [403] * 7
+    assert fake.asked.count(("POST", "/token")) == 1
 
 
 @pytest.mark.parametrize(
