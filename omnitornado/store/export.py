@@ -18,8 +18,8 @@ from omnitornado.base64url import encode
 from omnitornado.store.memory import State
 from omnitornado.store.records import Record
 
-SECRET_TEXTS = frozenset({"code_challenge"})
-"""Fields that are text and made from a secret."""
+SECRET_TEXTS = frozenset({"code_challenge", "query"})
+"""Fields that are text and have in them what was made from a secret."""
 FINGERPRINT_BYTES = 12
 
 

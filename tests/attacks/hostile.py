@@ -44,6 +44,7 @@ HEADERS = [
     {"Host": "LOCALHOST"},
 ]
 
+NAME = "urn:ietf:params:oauth:request_uri:"
 QUERIES = [
     "%",
     "%ff%fe",
@@ -68,6 +69,10 @@ QUERIES = [
     "&code_challenge_method=S256&code_challenge=" + CHALLENGE,
     "client_id=preset&redirect_uri=https://app.example/callback&resource=http://x:99999999999/",
     "client_id=unbound&redirect_uri=http://[",
+    "client_id=preset&request_uri=" + NAME,
+    "client_id=preset&request_uri=" + NAME + "%F0%9F%98%80%0d%0aX-Injected:%20yes",
+    "client_id=preset&request_uri=" + NAME + "x" * 40_000,
+    "client_id=%0d%0a&request_uri=" + NAME + "omt_pr_" + "A" * 43,
     "client_id=unbound&redirect_uri=https://x:999999/",
     "client_id=unbound&redirect_uri=" + quote("https://ｅｖｉｌ.example/"),
 ]

@@ -16,12 +16,14 @@ from .samples import (
     build_code,
     build_consent,
     build_grant,
+    build_pushed,
     build_session,
     build_successor,
     digest,
 )
 
 KEY = b"k" * 32
+PUSHED = build_pushed(query=f"client_id=client-1&code_challenge={build_code().code_challenge}&state=s3cret")
 
 
 def _export(path: Path, key: bytes = KEY) -> list[dict[str, Any]]:
@@ -43,6 +45,7 @@ def _export(path: Path, key: bytes = KEY) -> list[dict[str, Any]]:
                 now=START,
             )
             await store.open_session(digest("session"), build_session())
+            await store.push_request(digest("pushed"), PUSHED, now=START)
             await store.find_or_create_key("state", b"the server's own key, 32 bytes..", now=START)
             return list(export_lines(store.state, key))
 
@@ -61,7 +64,9 @@ def test_every_record_is_a_line_that_says_what_it_is(tmp_path: Path) -> None:
     """Our choice."""
     lines = _export(tmp_path / "state")
     kinds = [line["kind"] for line in lines]
-    assert sorted(kinds) == ["access", "access", "binding", "code", "consent", "grant", "key", "session"]
+    assert sorted(kinds) == [
+        *("access", "access", "binding", "code", "consent", "grant", "key", "pushed", "session")
+    ]
     grant = next(line["record"] for line in lines if line["kind"] == "grant")
     assert (grant["username"], grant["client_id"], grant["created_at"]) == ("ada", "client-1", START)
 
@@ -79,11 +84,12 @@ def test_nothing_in_it_can_be_compared_with_a_secret(tmp_path: Path) -> None:
     """Our choice: neither digests nor sealed values nor keys, in any spelling; and no two exports agree."""
     lines = _export(tmp_path / "one" / "state")
     text = json.dumps(lines)
-    secrets = [digest(name) for name in ("code", "t0", "t1", "session", "grant-1 refresh 1")]
+    secrets = [digest(name) for name in ("code", "t0", "t1", "session", "pushed", "grant-1 refresh 1")]
     for secret in (*secrets, build_grant().grant_id, b"sealed access", b"the server's own key"):
         assert secret.hex() not in text
         assert secret.decode("latin-1") not in text
     assert build_code().code_challenge not in text
+    assert "s3cret" not in text
     marked = {one for one in _find_texts(lines) if one.startswith("#")}
     others = {one for one in _find_texts(_export(tmp_path / "two" / "state", b"o" * 32)) if one[:1] == "#"}
     assert len(marked) > 8

@@ -4,7 +4,7 @@ import pytest
 
 from .browser import find_forms
 from .conftest import QuietLog
-from .site import Site, build_initialize, build_stateless, read_json
+from .site import Site, build_initialize, build_stateless, read_json, read_query
 
 
 @pytest.mark.gen_test
@@ -16,6 +16,7 @@ async def test_oauth_endpoints_say_try_again_in_json(site: Site, quiet_log: Quie
     quiet_log.expect("token.unavailable reason=store_unavailable")
     quiet_log.expect("revoke.unavailable")
     quiet_log.expect("register.unavailable")
+    quiet_log.expect("par.unavailable")
     refresh = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
     for response in (
         await site.redeem(code),
@@ -23,6 +24,7 @@ async def test_oauth_endpoints_say_try_again_in_json(site: Site, quiet_log: Quie
         await site.post_token({"token": tokens["refresh_token"]}, path="/revoke"),
         await site.post_token({"token": tokens["access_token"]}, path="/revoke"),
         await site.fetch("/register", method="POST", body='{"redirect_uris": ["https://a.example/"]}'),
+        await site.post_token(read_query(site.build_authorize_url()), path="/par"),
     ):
         assert (response.code, response.headers["Retry-After"]) == (503, "5")
         assert read_json(response) == {
