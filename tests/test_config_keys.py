@@ -131,6 +131,7 @@ VALID: dict[tuple[str, str], list[tuple[object, object]]] = {
     ("store", "start_timeout"): [*DURATION, (0, 0.0)],
     ("store", "cache"): [*DURATION, (0, 0.0)],
     ("store", "snapshot_interval"): DURATION,
+    ("store", "max_journal"): [(1024, 1024), ("64MiB", 2**26)],
     ("store", "durability"): [("always", "always"), ("interval", "interval")],
     ("registration", "enabled"): [(True, True), (False, False)],
     ("registration", "initial_access_tokens"): [
@@ -374,6 +375,7 @@ INVALID: dict[tuple[str, str], list[object]] = {
     ("store", "start_timeout"): [-1, "1", 1.5],
     ("store", "cache"): [-1, "1", 1.5],
     ("store", "snapshot_interval"): [*NO_DURATION, 1.5],
+    ("store", "max_journal"): [0, 1023, "2GiB", "1MB", True],
     ("store", "durability"): ["", "Always", "never", *NOT_WORD],
     ("registration", "enabled"): ["true", 1, 0, []],
     ("registration", "initial_access_tokens"): [
@@ -612,7 +614,7 @@ INVALID: dict[tuple[str, str], list[object]] = {
 DEFAULTS = {
     "server": ("127.0.0.1", 8080, "", (), (), None, None, 10.0, "off"),
     "tokens": (3600.0, 2592000.0, 31536000.0, 60.0, 30.0),
-    "store": (HERE / "omnitornado.state", "", "{omnitornado}:", 2.0, 10.0, 2.0, 60.0, "always"),
+    "store": (HERE / "omnitornado.state", "", "{omnitornado}:", 2.0, 10.0, 2.0, 60.0, 2**26, "always"),
     "registration": (True, (), 2592000.0, 1000, 60),
     "client_documents": ("fetch", (), (), 86400.0),
     "outbound": ((),),

@@ -10,7 +10,7 @@ import msgspec
 
 from omnitornado.config.errors import MismatchError
 from omnitornado.config.keys import Key, Settings
-from omnitornado.config.kinds import PATH, Kind, choice, duration, expect_string, text
+from omnitornado.config.kinds import PATH, SIZE, Kind, choice, duration, expect_string, text
 
 _OPTIONS = {
     "redis": frozenset[str](),
@@ -116,6 +116,15 @@ class StoreSettings(Settings, frozen=True):
             default="60s",
             help="How often a snapshot replaces the journal. It bounds how long a start takes, "
             "not what a crash loses.",
+        ),
+    ]
+    max_journal: Annotated[
+        int,
+        Key(
+            kind=SIZE,
+            default="64MiB",
+            help="A snapshot is written before its time once the journal is larger than this, and than the "
+            "last snapshot: many changes at once don't fill the disk, nor make the next start long.",
         ),
     ]
     durability: Annotated[

@@ -41,6 +41,7 @@ def open_store(config: Config, clock: Callable[[], float], on_progress: OnProgre
             settings.path,
             durability=settings.durability,
             snapshot_interval=settings.snapshot_interval,
+            max_journal=settings.max_journal,
             on_progress=on_progress,
             **caps,
         )

@@ -55,7 +55,7 @@ from omnitornado.store.files import Files
 from omnitornado.store.journal import Durability
 from omnitornado.store.limits import Limits
 from omnitornado.store.memory import Changes, State
-from omnitornado.store.opening import Options, open_engine
+from omnitornado.store.opening import MAX_JOURNAL, Options, open_engine
 from omnitornado.store.reading import OnProgress
 from omnitornado.store.records import (
     AccessToken,
@@ -104,6 +104,7 @@ class EmbeddedStore:
         *,
         durability: Durability = "always",
         snapshot_interval: float = 60.0,
+        max_journal: int = MAX_JOURNAL,
         retry_interval: float = 1.0,
         stall_limit: float = 30.0,
         clock: Callable[[], float] = time.time,
@@ -114,14 +115,16 @@ class EmbeddedStore:
     ) -> "EmbeddedStore":
         """Load what `path` (the snapshot; the journal and the lock lie beside it) holds. None: memory alone.
 
-        Blocks. In seconds: `snapshot_interval`; `retry_interval`, between two attempts at a recovery, at
-        least; `stall_limit`, how long a flush may take before it counts as failed. `on_progress` is told how
-        many bytes of how many have been loaded. Raises: StoreLocked,
-        StoreDamaged, StoreNewer, StoreError; where loading refuses, nothing was changed.
+        Blocks. A snapshot is written each `snapshot_interval`, and before that once the journal has more than
+        `max_journal` bytes and more than the last snapshot. In seconds: `snapshot_interval`;
+        `retry_interval`, between two attempts at a recovery, at least; `stall_limit`, how long a flush may
+        take before it counts as failed. `on_progress` is told how many bytes of how many have been loaded.
+        Raises: StoreLocked, StoreDamaged, StoreNewer, StoreError; where loading refuses, nothing was changed.
         """
         options = Options(
             durability=durability,
             snapshot_interval=snapshot_interval,
+            max_journal=max_journal,
             retry_interval=retry_interval,
             stall_limit=stall_limit,
             on_progress=on_progress,

@@ -68,6 +68,7 @@ class Engine:
         resources: contextlib.ExitStack,
         *,
         snapshot_interval: float,
+        max_journal: int,
         retry_interval: float,
         clock: Callable[[], float],
     ) -> None:
@@ -79,14 +80,16 @@ class Engine:
         self._starts_behind = files is not None and files.snapshots.is_behind
         self._resources = resources
         self._snapshot_interval = snapshot_interval
+        self._max_journal = max_journal
         self._retry_interval = retry_interval
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
-        self._outages = self._snapshot_failures = 0
+        self._outages = self._snapshot_failures = self._due_size = 0
 
     def start(self) -> None:
         """Begin flushing, sweeping and writing snapshots, on the running loop."""
-        self._stopping, self._failed = asyncio.Event(), asyncio.Event()
+        self._stopping, self._failed, self._is_due = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._schedule_snapshot()
         self.journal.start()
         self._begin(self._sweep_often(), "store-sweeper")
         if self._files is not None:
@@ -170,6 +173,7 @@ class Engine:
     async def _stop_tasks(self) -> None:
         self._stopping.set()
         self._failed.set()
+        self._is_due.set()
         if self._files is not None:
             self._files.snapshots.stop()
         await asyncio.gather(*self._tasks)
@@ -202,9 +206,26 @@ class Engine:
         if self._starts_behind:
             # After a crash: what stands in the journals starts over as one file known to be whole.
             await self.save_snapshot()
-        while not await self._is_stopped_within(self._snapshot_interval):
-            if self.outage is None:  # which ends with a snapshot
+        while not self._stopping.is_set():
+            self._schedule_snapshot()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._is_due.wait(), self._snapshot_interval)
+            if self.outage is None and not self._stopping.is_set():  # an outage ends with a snapshot
                 await self.save_snapshot()
+
+    def _schedule_snapshot(self) -> None:
+        """Settle how large the journal may become before the next one. Counted from here: one that fails is
+        not tried again with each change.
+        """
+        self._is_due.clear()
+        if self._files is not None:
+            growth = max(self._max_journal, self._files.snapshots.size)
+            self._due_size = self._files.journal.size + growth
+
+    def note_written(self) -> None:
+        """The journal has grown."""
+        if self.journal.size >= self._due_size:
+            self._is_due.set()
 
     def note_failure(self, error: BaseException) -> None:
         """The journal can't be written; it has taken back what it can't promise."""

@@ -81,6 +81,8 @@ class Journal:
     ) -> None:
         self.on_failure: Callable[[BaseException], None] = lambda error: None
         """Called right after a failure, in the same block."""
+        self.on_written: Callable[[], None] = lambda: None
+        """Called after each round that has reached the disk."""
         self.generation = position.generation
         self.size = position.size
         self.failure: BaseException | None = None
@@ -280,6 +282,7 @@ class Journal:
             self.size += written
             self._flushed += len(entries)
             del self._pending[: len(entries)]
+            self.on_written()
 
     async def _attempt(self, step: Callable[..., int], *arguments: object) -> int | None:
         """What a step on the thread gives; None, with all that was under way taken back, where it fails or

@@ -18,12 +18,17 @@ from omnitornado.store.reading import OnProgress
 from omnitornado.store.recovery import Recovered, load
 from omnitornado.store.snapshot import SnapshotWriter
 
+MAX_JOURNAL = 64 * 1024 * 1024
+"""Bytes."""
+
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How a store is kept; `EmbeddedStore.open` says what they are. Times in seconds."""
 
     durability: Durability
     snapshot_interval: float
+    max_journal: int
+    """Bytes."""
     retry_interval: float
     stall_limit: float
     on_progress: OnProgress | None
@@ -41,11 +46,13 @@ def open_engine(path: Path | None, options: Options, clock: Callable[[], float],
             kept,
             resources.pop_all(),
             snapshot_interval=options.snapshot_interval,
+            max_journal=options.max_journal,
             retry_interval=options.retry_interval,
             clock=clock,
         )
     if kept is not None:
         kept.journal.on_failure = engine.note_failure
+        kept.journal.on_written = engine.note_written
     return engine
 
 

@@ -36,6 +36,8 @@ class Recovered(msgspec.Struct, frozen=True):
     frames: int
     snapshot_at: float | None
     """When the snapshot was written; None where there is none."""
+    snapshot_size: int = 0
+    """Bytes; 0 where there is none."""
 
 
 def load(
@@ -65,6 +67,7 @@ def load(
         size=sizes[-1],
         frames=last.frames,
         snapshot_at=None if snapshot is None else snapshot.written_at,
+        snapshot_size=0 if snapshot is None else files.stat(layout.snapshot).st_size,
     )
 
 

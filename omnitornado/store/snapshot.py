@@ -27,7 +27,7 @@ from typing import ParamSpec, TypeVar
 from omnitornado.store.codec import build_end, build_piece
 from omnitornado.store.files import Files, Layout
 from omnitornado.store.framing import build_frame
-from omnitornado.store.header import SNAPSHOT_MAGIC, build_header
+from omnitornado.store.header import HEADER_SIZE, SNAPSHOT_MAGIC, build_header
 from omnitornado.store.journal import Journal
 from omnitornado.store.lock import StoreLock
 from omnitornado.store.memory import State
@@ -62,6 +62,8 @@ class SnapshotWriter:
         position: Recovered,
     ) -> None:
         self.written_at = position.snapshot_at
+        self.size = position.snapshot_size
+        """Bytes of the last one."""
         self._covered = position.covered
         self._layout = layout
         self._files = files
@@ -69,6 +71,8 @@ class SnapshotWriter:
         self._state = state
         self._journal = journal
         self._clock = clock
+        self._written = 0
+        """Bytes of the one being written."""
         self._turn = asyncio.Lock()
         self._stopping = False
 
@@ -108,6 +112,7 @@ class SnapshotWriter:
     async def _put_in_place(self, generation: int) -> None:
         await self._run(self._files.replace, self._layout.temporary, self._layout.snapshot)
         self.written_at, self._covered = self._clock(), generation
+        self.size = self._written
 
     async def _remove_others(self, generation: int) -> None:
         """Journals that the snapshot has made superfluous. One that stays goes with the next, or at a
@@ -146,6 +151,7 @@ class SnapshotWriter:
 
     async def _write_slices(self, fd: int, generation: int) -> None:
         await self._run(self._files.write, fd, build_header(SNAPSHOT_MAGIC, generation))
+        self._written = HEADER_SIZE
         payloads: list[bytes] = []
         count, size, number = 0, 0, 1
         for table in self._state.tables.values():
@@ -166,7 +172,9 @@ class SnapshotWriter:
 
     def _write_frames(self, fd: int, number: int, payloads: list[bytes]) -> None:
         frames = [build_frame(at, payload) for at, payload in enumerate(payloads, number)]
-        self._files.write(fd, b"".join(frames))
+        data = b"".join(frames)
+        self._files.write(fd, data)
+        self._written += len(data)
 
     async def _run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.get_running_loop().run_in_executor(

@@ -12,7 +12,7 @@ from omnitornado.store.errors import StoreDamaged
 from omnitornado.store.header import HEADER_SIZE
 from omnitornado.store.transitions import StoreUnavailable
 
-from .disk import dump, load, opened, register
+from .disk import dump, find_state, load, opened, register, until
 from .samples import (
     START,
     FaultyFiles,
@@ -113,6 +113,69 @@ def test_a_snapshot_that_fails_keeps_the_journals_and_is_tried_again(
         assert load(path) == expected
 
     asyncio.run(scenario())
+
+
+async def _grow(store: EmbeddedStore, size: int) -> None:
+    """Let the journal grow by more than so many bytes, or until a snapshot has cut it short."""
+    start, number = store.stats().journal_bytes, len(find_state(store).clients)
+    while start <= store.stats().journal_bytes <= start + size:
+        await register(store, f"c{number}")
+        number += 1
+
+
+def test_a_journal_that_grows_large_becomes_a_snapshot_before_its_time(tmp_path: Path) -> None:
+    """Our choice ([store] max_journal): neither the disk nor a start has to bear any number of changes."""
+    files, path = FaultyFiles(), tmp_path / "live" / "state"
+
+    async def scenario() -> None:
+        async with opened(path, files=files, snapshot_interval=86_400.0, max_journal=4096) as store:
+            await register(store, "first")
+            assert store.stats().snapshot_at is None
+            await _grow(store, 4096)
+            await until(lambda: store.stats().snapshot_at is not None)
+            assert store.stats().journal_bytes < 4096
+            await store.save_snapshot()
+            size = path.stat().st_size
+            await _grow(store, size // 2)
+            assert path.stat().st_size == size
+            assert load(copy_files(path, tmp_path / "killed", files)) == dump(store)
+            for name in range(200):  # a state that is larger than the bound
+                await register(store, f"more {name}")
+            await store.save_snapshot()
+            large = path.stat().st_size
+            assert large > 3 * 4096
+            await _grow(store, 2 * 4096)
+            assert path.stat().st_size == large
+            await _grow(store, large - 2 * 4096)
+            await until(lambda: path.stat().st_size > large)
+
+    asyncio.run(scenario())
+
+
+def test_a_snapshot_before_its_time_that_fails_is_not_tried_again_with_each_change(
+    tmp_path: Path, warnings: list[str]
+) -> None:
+    """Our choice: a disk that is nearly full has enough to do."""
+    files = FaultyFiles()
+
+    async def scenario() -> None:
+        async with opened(
+            tmp_path / "state", files=files, snapshot_interval=86_400.0, max_journal=4096
+        ) as store:
+            files.failing = {"create"}
+            await _grow(store, 4096)
+            await until(lambda: store.stats().snapshot_failures == 1)
+            await register(store, *(f"more {number}" for number in range(5)))
+            assert store.stats().snapshot_failures == 1
+            await _grow(store, 4096)
+            await until(lambda: store.stats().snapshot_failures == 2)
+            files.failing = set()
+            await _grow(store, 4096)
+            await until(lambda: store.stats().snapshot_at is not None)
+
+    asyncio.run(scenario())
+    assert all(line.startswith("store.snapshot_failed") for line in warnings)
+    warnings.clear()
 
 
 def test_a_snapshot_that_fails_after_the_switch_is_made_good_without_a_new_change(
