@@ -113,7 +113,7 @@ ROUTES: Final = (
         "/path/.well-known/oauth-protected-resource",
     ),
     Route("/authorize", AuthorizeHandler, "RFC 6749 §3.1, OAuth 2.1 §3.1, RFC 9207", "/authorize"),
-    Route("/par", PushedRequestHandler, "RFC 9126 §2", "/par"),
+    Route("/par", PushedRequestHandler, "RFC 9126 §2, RFC 9449 §10.1", "/par"),
     Route("/consent", ConsentHandler, "RFC 6749 §4.1.1", "/consent"),
     Route("/token", TokenHandler, "RFC 6749 §3.2, RFC 7636, RFC 8707, RFC 9449 §5", "/token"),
     Route("/register", RegisterHandler, "RFC 7591 §3", "/register"),

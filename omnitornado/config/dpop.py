@@ -23,8 +23,9 @@ class DpopSettings(Settings, frozen=True):
         Key(
             kind=BOOLEAN,
             default=False,
-            help="Whether a proof at the token endpoint needs a nonce of this server's, so that none can be "
-            "made ahead of its time. The client asks once more whenever it has no current one.",
+            help="Whether a proof at the token endpoint, or with a pushed request, needs a nonce of this "
+            "server's, so that none can be made ahead of its time. The client asks once more whenever it has "
+            "no current one.",
         ),
     ]
     resource_nonces: Annotated[

@@ -37,6 +37,8 @@ def check_resource(client: Client, url: str, answers: Sequence[Answer]) -> Itera
     else:
         said = quote(resource) or "missing"
         yield build_problem(client, "resource_differs", f"resource is {said}, pasted was {quote(url)}")
+    if document.get("dpop_bound_access_tokens_required") is True:
+        yield build_problem(client, "dpop_required", "every token has to be bound to a key (DPoP)")
     servers = find_texts(document, "authorization_servers")
     if not servers or not is_usable(servers[0]):
         yield build_problem(client, "no_authorization_server", "authorization_servers names no usable issuer")

@@ -13,6 +13,7 @@ EVERY: Final = frozenset(
         "no_authorization_server", "metadata_missing", "issuer_differs", "no_s256", "no_code", "no_endpoint",
         "plain_endpoint", "no_identity", "registration_refused", "registration_answer", "redirect_changed",
         "authorize_401", "authorize_refused", "authorize_gone", "form_action", "slow_limit", "push_required",
+        "dpop_required",
     }
 )  # fmt: skip
 """What stops every client."""

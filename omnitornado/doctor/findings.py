@@ -56,6 +56,8 @@ FIXES: Final = {
     "root.",
     "resource_differs": "Set resource to the very address that people paste; behind a proxy, set public_url.",
     "resource_spelling": "Spell resource exactly as people paste it, with or without the final slash.",
+    "dpop_required": "Take bearer tokens too (dpop_bound_access_tokens_required, RFC 9449): known MCP "
+    "clients prove no key.",
     "no_authorization_server": "Name the issuer in authorization_servers; most clients take the first.",
     "metadata_missing": "Serve the authorization server's metadata (RFC 8414) under /.well-known/.",
     "metadata_place": "Serve it at every variant: clients give up at different ones.",

@@ -1,5 +1,5 @@
-"""Implements: RFC 9126 §2 to §4 and §7, RFC 9101 §6.3: a client tells its authorization request to the server
-itself, and sends the browser with no more than the request's name.
+"""Implements: RFC 9126 §2 to §4 and §7, RFC 9101 §6.3, RFC 9449 §10.1: a client tells its authorization
+request to the server itself, and sends the browser with no more than the request's name.
 
 What is pushed is checked as if a browser had brought it, and again when one comes with its name: a client, a
 scope or a resource may be gone by then. A name is 256 random bits, good for its client alone and until a code
@@ -20,6 +20,9 @@ from omnitornado.oauth.authorize import (
     check_known_client,
 )
 from omnitornado.oauth.client_auth import CREDENTIALS, authenticate_client
+from omnitornado.oauth.dpop import Proof, Proofs
+from omnitornado.oauth.dpop_client import check_client_proof, telling_nonce
+from omnitornado.oauth.dpop_target import ProofRequest
 from omnitornado.oauth.errors import OAuthError, concerning
 from omnitornado.oauth.form import Parameters, parse_parameters
 from omnitornado.oauth.secrets import TokenBytes, build_secret, digest
@@ -52,11 +55,26 @@ class Push(msgspec.Struct, frozen=True):
         return {"request_uri": self.request_uri, "expires_in": max(int(self.lifetime), 1)}
 
 
+class CheckedPush(msgspec.Struct, frozen=True):
+    """A request of a client that has proven itself, and the query it stands for. Nothing is kept of it."""
+
+    request: AuthorizationRequest
+    query: str
+    dpop_nonce: str = ""
+    """What the answer says in `DPoP-Nonce`; "" for nothing."""
+
+
 async def check_push(
-    parameters: Parameters, authorization: str | None, rules: AuthorizationRules, *, now: float
-) -> tuple[AuthorizationRequest, str]:
-    """A request of a client that has proven itself, and the query it stands for. Nothing is kept yet. Raises:
-    OAuthError, as at the token endpoint (RFC 6749 §5.2) or as at the authorization endpoint (§4.1.2.1).
+    parameters: Parameters,
+    authorization: str | None,
+    rules: AuthorizationRules,
+    *,
+    proofs: Proofs,
+    request: ProofRequest,
+    now: float,
+) -> CheckedPush:
+    """Raises: OAuthError, as at the token endpoint (RFC 6749 §5.2, RFC 9449 §5) or as at the authorization
+    endpoint (§4.1.2.1).
     """
     parameters.check_unique()
     client = await authenticate_client(parameters, authorization, rules.clients, issuer=rules.issuer, now=now)
@@ -67,14 +85,31 @@ async def check_push(
                 description="request_uri has no place in a pushed request",
                 reason="request_uri_pushed",
             )
-        query = build_query(parameters, client.client_id)
-        request = await check_known_client(client, parse_parameters(query), rules, is_pushed=True)
-    return request, query
+        proof = await check_client_proof(request, proofs, now=now) if request.headers else None
+        with telling_nonce(proof):
+            query = build_query(parameters, client.client_id, **find_binding(parameters, proof))
+            checked = await check_known_client(client, parse_parameters(query), rules, is_pushed=True)
+    return CheckedPush(request=checked, query=query, dpop_nonce="" if proof is None else proof.dpop_nonce)
 
 
-def build_query(parameters: Parameters, client_id: str) -> str:
+def find_binding(parameters: Parameters, proof: Proof | None) -> dict[str, str]:
+    """RFC 9449 §10.1: a proof binds the code to its key, as `dpop_jkt` would; both have to mean the same.
+    Raises: OAuthError invalid_request.
+    """
+    if proof is None:
+        return {}
+    if parameters.get("dpop_jkt") not in (None, proof.jkt):
+        raise OAuthError(
+            code="invalid_request",
+            description="dpop_jkt is not the thumbprint of the DPoP proof's key",
+            reason="dpop_key_differs",
+        )
+    return {"dpop_jkt": proof.jkt}
+
+
+def build_query(parameters: Parameters, client_id: str, **binding: str) -> str:
     """The request as a browser would bring it. Raises: OAuthError invalid_request (413, RFC 9126 §2.3)."""
-    own = {name: value for name, value in parameters.values.items() if name not in CREDENTIALS}
+    own = {name: value for name, value in parameters.values.items() if name not in CREDENTIALS} | binding
     pairs = [*(own | {"client_id": client_id}).items(), *(("resource", url) for url in parameters.resources)]
     query = urlencode(pairs)
     if len(query) > MAX_QUERY:

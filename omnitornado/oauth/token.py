@@ -15,14 +15,12 @@ from omnitornado.oauth import (
 )
 from omnitornado.oauth.client import CLIENT_CREDENTIALS, DEVICE_CODE, OAuthClient
 from omnitornado.oauth.client_auth import authenticate_client
-from omnitornado.oauth.dpop import Proof, ProofError
+from omnitornado.oauth.dpop import Proof
+from omnitornado.oauth.dpop_client import check_client_proof, telling_nonce
 from omnitornado.oauth.dpop_target import ProofRequest
 from omnitornado.oauth.errors import OAuthError, concerning
 from omnitornado.oauth.form import Parameters
 from omnitornado.oauth.issuance import TokenResponse, TokenRules
-
-RETRY_AFTER: Final = 5
-"""Seconds."""
 
 GRANTS: Final[dict[str, Callable[..., Awaitable[TokenResponse]]]] = {
     "authorization_code": grant_authorization_code.redeem,
@@ -50,11 +48,8 @@ async def redeem_token_request(
         if proof is None:
             return await redeem(parameters, client, rules, issuer=issuer, now=now)
         bound = msgspec.structs.replace(rules, jkt=proof.jkt)
-        try:
+        with telling_nonce(proof):
             response = await redeem(parameters, client, bound, issuer=issuer, now=now)
-        except OAuthError as error:
-            error.dpop_nonce = error.dpop_nonce or proof.dpop_nonce
-            raise
         return msgspec.structs.replace(response, dpop_nonce=proof.dpop_nonce)
 
 
@@ -64,19 +59,9 @@ async def find_proof(
     """The proof that came with a token request; None where none came and none is needed. Raises: OAuthError
     invalid_dpop_proof, use_dpop_nonce.
     """
-    policy = rules.proofs.policy
-    if not request.headers and not policy.required and not client.dpop_bound_access_tokens:
-        return None
-    try:
-        return await rules.proofs.check(request, needs_nonce=policy.token_nonces, now=now)
-    except ProofError as error:
-        raise OAuthError(
-            code=error.code,
-            description=error.description,
-            reason=error.reason,
-            dpop_nonce=error.dpop_nonce,
-            retry_after=RETRY_AFTER if error.code == "temporarily_unavailable" else None,
-        ) from None
+    if request.headers or rules.proofs.policy.required or client.dpop_bound_access_tokens:
+        return await check_client_proof(request, rules.proofs, now=now)
+    return None
 
 
 def find_grant_type(grant_type: str, client: OAuthClient) -> Callable[..., Awaitable[TokenResponse]]:

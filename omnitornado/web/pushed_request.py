@@ -22,7 +22,15 @@ class PushedRequestHandler(ClientAuthenticationHandler):
 
     async def post(self) -> None:
         rules = self.services.build_authorization_rules(self.issuer, self.address)
-        request, query = await check_push(self.parse_form(), self.authorization, rules, now=self.now)
+        checked = await check_push(
+            self.parse_form(),
+            self.authorization,
+            rules,
+            proofs=self.services.proofs,
+            request=self.services.build_proof_request(self.request, self.issuer),
+            now=self.now,
+        )
+        request, query = checked.request, checked.query
         with concerning(client=request.client.client_id):
             self._check_rate(request.client)
         push = await keep_push(request, query, self.services.store, self.services.pushes, now=self.now)
@@ -32,6 +40,8 @@ class PushedRequestHandler(ClientAuthenticationHandler):
             scope=request.scope,
             redirect=request.redirect_uri.shown_host,
         )
+        if checked.dpop_nonce:
+            self.set_header("DPoP-Nonce", checked.dpop_nonce)
         self.write_json(push.build_response(), status=201)
 
     def _check_rate(self, client: OAuthClient) -> None:

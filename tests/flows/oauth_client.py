@@ -25,16 +25,20 @@ class OAuthClient(NodeProgram):
             self._ledger.note_members(result)
         return result
 
-    def register(self, method: str, **more: Any) -> dict[str, Any]:
+    def register(
+        self, method: str, *, dpop_bound_access_tokens: bool | None = None, **more: Any
+    ) -> dict[str, Any]:
         """Find the server, and register with this method of authentication."""
         self.do("discover")
         grants = more.pop("grant_types", ["authorization_code", "refresh_token"])
-        metadata = {
+        metadata: dict[str, Any] = {
             "client_name": "Generic client",
             "redirect_uris": [CALLBACK] if "authorization_code" in grants else [],
             "grant_types": grants,
             "token_endpoint_auth_method": method,
         }
+        if dpop_bound_access_tokens is not None:
+            metadata["dpop_bound_access_tokens"] = dpop_bound_access_tokens
         algorithm = {"algorithm": "ES256"} if method == "private_key_jwt" else {}
         client: dict[str, Any] = self.do("register", metadata=metadata, **(algorithm | more))
         return client

@@ -103,7 +103,7 @@ def test_the_typescript_sdks_call_tools_without_a_person(
 
 
 def test_a_generic_client_is_held_to_what_it_may_have(server: ServerProcess, ledger: Ledger) -> None:
-    """Required by RFC 6749 §4.4 and §5.2, RFC 8707 §2, RFC 7009."""
+    """Required by RFC 6749 §4.4 and §5.2, RFC 8707 §2, RFC 7009; and RFC 9449 §5, whatever the grant."""
     client = OAuthClient(server, ledger)
     try:
         found = client.do("discover")["server"]
@@ -127,6 +127,10 @@ def test_a_generic_client_is_held_to_what_it_may_have(server: ServerProcess, led
         with pytest.raises(RefusedError) as refusal:
             client.do("clientCredentials")
         assert refusal.value.code == "unauthorized_client"
+        client.do("use", client=secret)
+        client.do("bind", algorithm="ES256")
+        assert client.do("clientCredentials")["token_type"] == "dpop"
+        assert client.add(2, 3) == 5
         client.close()
     finally:
         client.kill()

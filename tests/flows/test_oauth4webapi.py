@@ -2,6 +2,8 @@
 alone.
 """
 
+from typing import Any
+
 import pytest
 
 from .conftest import PRESET_SECRET, Serve
@@ -155,7 +157,8 @@ def test_a_client_registers_with_the_token_that_it_was_given(serve: Serve, ledge
     ledger.note(token)
     server = serve(registration={"initial_access_tokens": [token]})
     client = OAuthClient(server, ledger)
-    for given in ({}, {"initialAccessToken": "another-token-0123456789"}):
+    wrong: list[dict[str, Any]] = [{}, {"initialAccessToken": "another-token-0123456789"}]
+    for given in wrong:
         with pytest.raises(RefusedError) as refusal:
             client.register("none", **given)
         assert refusal.value.data["status"] == 401

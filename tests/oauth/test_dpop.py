@@ -5,11 +5,14 @@ import secrets
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from joserfc import jwk
 
 from omnitornado.base64url import encode
 from omnitornado.oauth import dpop
 from omnitornado.oauth.dpop import (
+    ALGORITHMS,
     LONGEST_AGO,
     LONGEST_AHEAD,
     MAX_JTI,
@@ -24,9 +27,9 @@ from omnitornado.oauth.dpop_target import parse_target
 from omnitornado.store.embedded import EmbeddedStore
 from omnitornado.store.limits import Limits
 
-from .keys import ALGORITHMS, forge, make_key, publish_key
+from .keys import forge, make_key, publish_key
 from .proofs import find_thumbprint, prove
-from .world import ISSUER, START, World, build_proof_request, run
+from .world import ISSUER, PROPERTY, START, World, build_proof_request, run
 
 TOKEN = "omt_at_" + "t" * 43
 
@@ -96,6 +99,7 @@ WRONG: dict[str, tuple[str, str]] = {
         "dpop_malformed",
     ),
     "a shared secret": (forge({"typ": "dpop+jwt", "alg": "HS256", "jwk": HMAC_KEY}, {}), "dpop_malformed"),
+    "an algorithm that takes long": (prove(algorithm="ES384"), "dpop_malformed"),
     "a shared secret as another algorithm": (prove(header={"jwk": HMAC_KEY}), "dpop_key"),
     "a private key": (prove(header={"jwk": PRIVATE}), "dpop_key"),
     "no key": (prove(header={"jwk": None}), "dpop_key"),
@@ -138,6 +142,9 @@ WRONG: dict[str, tuple[str, str]] = {
     "an iat that is no number": (prove(iat="now"), "dpop_malformed"),
     "an iat that is true": (prove(iat=True), "dpop_malformed"),
     "an iat beyond all numbers": (prove(iat=10**30), "dpop_malformed"),
+    "an exp that is over": (prove(exp=START - LONGEST_AHEAD), "dpop_time"),
+    "an nbf that is to come": (prove(nbf=START + LONGEST_AHEAD + 1), "dpop_time"),
+    "an exp that is no number": (prove(exp="never"), "dpop_malformed"),
     "an old iat": (prove(iat=START - LONGEST_AGO), "dpop_time"),
     "an iat of an hour ago": (prove(iat=START - 3600), "dpop_time"),
     "an iat of the future": (prove(iat=START + LONGEST_AHEAD + 1), "dpop_time"),
@@ -465,7 +472,48 @@ def test_a_large_key_is_no_reason_to_wait(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setattr(asyncio, "to_thread", note)
         await check(world, prove())
         assert used == []
-        await check(world, prove(key=large, algorithm="RS256"))
-        assert used == ["find_key", "_check_signature"]
+        for _ in range(2):
+            await check(world, prove(key=large, algorithm="RS256"))
+        assert used == ["find_key", "_check_signature", "_check_signature"]
+        used.clear()
+        for _ in range(2):
+            await check(world, prove(algorithm="RS256"))
+        assert used == ["find_key"]
+
+    run(scenario)
+
+
+PIECES = st.sampled_from(["", ".", "a", "=", ",", " ", "e30", '"', "%00", *prove().split(".")[:2]])
+ANYTHING = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.lists(st.text()), st.just({"a": []})
+)
+MEMBERS = st.sampled_from(["jti", "htm", "htu", "iat", "ath", "nonce", "exp", "nbf"])
+
+
+@given(st.one_of(st.text(max_size=200), st.lists(PIECES, max_size=8).map(".".join)))
+@PROPERTY
+def test_whatever_stands_in_the_header_is_refused_and_nothing_else(header: str) -> None:
+    """Our choice: no text is an error of the server's."""
+
+    async def scenario(world: World) -> None:
+        with pytest.raises(ProofError):
+            await check(world, header)
+
+    run(scenario)
+
+
+@given(st.dictionaries(MEMBERS, ANYTHING, min_size=1, max_size=3))
+@PROPERTY
+def test_whatever_is_signed_is_taken_or_refused_and_nothing_else(claims: dict[str, Any]) -> None:
+    """Our choice: no claims are an error of the server's; each is what it has to be, or the proof is none."""
+
+    async def scenario(world: World) -> None:
+        try:
+            await check(world, prove(**claims))
+        except ProofError:
+            return
+        given = {name: value for name, value in claims.items() if value is not None}
+        assert set(given) <= {"jti", "iat", "ath", "exp", "nbf"}
+        assert not {"jti", "htm", "htu", "iat"} & {name for name, value in claims.items() if value is None}
 
     run(scenario)

@@ -10,8 +10,10 @@ from omnitornado.oauth.bearer import BearerError, build_challenges
 from omnitornado.oauth.client import Clients, DocumentSource, build_preset
 from omnitornado.oauth.client_document import parse_document
 from omnitornado.oauth.client_metadata import parse_registration
+from omnitornado.oauth.consent import approve, check_grantable
 from omnitornado.oauth.dpop import ALGORITHMS, DpopPolicy, Proofs
 from omnitornado.oauth.dpop_nonce import PERIOD
+from omnitornado.oauth.errors import OAuthError
 from omnitornado.oauth.introspection import (
     IntrospectionRules,
     ResourceServer,
@@ -22,7 +24,7 @@ from omnitornado.oauth.secrets import digest
 
 from .keys import make_key
 from .proofs import find_thumbprint, prove
-from .world import CALLBACK, FILES, ISSUER, MCP, SECRET, START, World, parse, refused, run
+from .world import ADA, CALLBACK, FILES, ISSUER, MCP, SECRET, START, World, parse, refused, run
 
 NATIVE: dict[str, Any] = {"client_id": "native", "client_secret": None}
 NATIVE_CALLBACK = "http://127.0.0.1/callback"
@@ -303,9 +305,9 @@ def test_an_error_of_the_grant_tells_the_nonce_too() -> None:
     async def scenario(world: World) -> None:
         set_policy(world, token_nonces=True)
         nonce = await world.tokens.proofs.nonces.issue(now=world.now)
-        with pytest.raises(Exception, match="unknown") as caught:
+        with pytest.raises(OAuthError, match="unknown") as caught:
             await world.redeem("omt_ac_unknown", **NATIVE, proof=prove(nonce=nonce))
-        assert caught.value.dpop_nonce == nonce  # type: ignore[attr-defined]
+        assert caught.value.dpop_nonce == nonce
 
     run(scenario)
 
@@ -368,6 +370,51 @@ def test_two_thumbprints_are_refused() -> None:
     async def scenario(world: World) -> None:
         with refused("invalid_request", "duplicate_parameter", to_client=True):
             await world.request(dpop_jkt=[find_thumbprint(), find_thumbprint(THIEF)])
+
+    run(scenario)
+
+
+# Pushed requests
+
+
+def test_a_proof_with_a_pushed_request_binds_its_code() -> None:
+    """Required by RFC 9449 §10.1: as `dpop_jkt` would, which must then mean the same key."""
+
+    async def scenario(world: World) -> None:
+        for said in ({}, {"dpop_jkt": find_thumbprint()}):
+            push = await world.push(proof=prove("/par"), **said)
+            request = await world.open(push.request_uri)
+            assert request.dpop_jkt == find_thumbprint()
+            scope = check_grantable(request, ADA)
+            code = await approve(request, ADA, scope, world.consents, now=world.now)
+            with refused("invalid_grant", "dpop_key_differs"):
+                await world.redeem(code, proof=prove(key=THIEF))
+            assert (await world.redeem(code, proof=prove())).body["token_type"] == "DPoP"
+        with refused("invalid_request", "dpop_key_differs"):
+            await world.push(proof=prove("/par"), dpop_jkt=find_thumbprint(THIEF))
+        proof = prove("/par")
+        await world.push(proof=proof)
+        with refused("invalid_dpop_proof", "dpop_replayed"):
+            await world.push(proof=proof)
+        with refused("invalid_dpop_proof", "dpop_target"):
+            await world.push(proof=prove("/token"))
+        assert (await world.open((await world.push()).request_uri)).dpop_jkt == ""
+
+    run(scenario)
+
+
+def test_a_pushed_request_is_asked_for_a_nonce_as_a_token_request_is() -> None:
+    """Required by RFC 9449 §8 and §10.1."""
+
+    async def scenario(world: World) -> None:
+        set_policy(world, token_nonces=True)
+        with refused("use_dpop_nonce", "dpop_nonce_missing"):
+            await world.push(proof=prove("/par"))
+        nonce = await world.tokens.proofs.nonces.issue(now=world.now)
+        assert await world.push(proof=prove("/par", nonce=nonce))
+        with pytest.raises(OAuthError) as caught:
+            await world.push(proof=prove("/par", nonce=nonce), response_type="token")
+        assert (caught.value.code, caught.value.dpop_nonce) == ("unsupported_response_type", nonce)
 
     run(scenario)
 

@@ -11,7 +11,7 @@ def test_the_server_says_what_it_does() -> None:
     """Required by RFC 8414 §2, RFC 9207 §3, RFC 7636 §6.2, RFC 9449 §5.1 and RFC 9728 §4."""
     methods = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
     algorithms = ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"]
-    dpop = ["ES256", "ES384", "EdDSA", "Ed25519", "RS256", "PS256"]
+    dpop = ["ES256", "EdDSA", "Ed25519", "RS256", "PS256"]
     assert build_server_metadata(issuer=ISSUER, scopes=SCOPES, resources=[MCP, FILES], can_register=True) == {
         "issuer": ISSUER,
         "authorization_endpoint": ISSUER + "/authorize",
@@ -55,7 +55,7 @@ def test_a_resource_says_who_guards_it() -> None:
     """Required by RFC 9728 §2: `resource` is what a person pastes, and the issuer has no final slash."""
     document = build_resource_metadata(FILES, issuer=ISSUER)
     algorithms = document.pop("dpop_signing_alg_values_supported")
-    assert algorithms == ["ES256", "ES384", "EdDSA", "Ed25519", "RS256", "PS256"]
+    assert algorithms == ["ES256", "EdDSA", "Ed25519", "RS256", "PS256"]
     assert document == {
         "resource": ISSUER + "/files/mcp",
         "authorization_servers": [ISSUER],

@@ -148,11 +148,20 @@ class World:
             build_request(client_id, **changed), self.rules, now=self.now
         )
 
-    async def push(self, *, authorization: str | None = None, **changed: Any) -> Push:
+    async def push(
+        self, *, authorization: str | None = None, proof: str | None = None, **changed: Any
+    ) -> Push:
         """An authorization request that its client pushed: `web`'s, unless `changed` says otherwise."""
         parameters = build_request(**{"client_secret": SECRET} | changed)
-        request, query = await check_push(parameters, authorization, self.rules, now=self.now)
-        return await keep_push(request, query, self.store, self.pushes, now=self.now)
+        checked = await check_push(
+            parameters,
+            authorization,
+            self.rules,
+            proofs=self.tokens.proofs,
+            request=build_proof_request("/par", proof),
+            now=self.now,
+        )
+        return await keep_push(checked.request, checked.query, self.store, self.pushes, now=self.now)
 
     async def open(
         self, request_uri: str, client_id: str | None = "web", **beside: Any

@@ -1,6 +1,7 @@
 """DPoP over HTTP: headers, challenges, nonces, streams, names of the server, and the short way."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -334,3 +335,27 @@ async def test_a_code_is_bound_from_the_authorization_request_on(site: Site, hol
     location = site.build_authorize_url(dpop_jkt="short")
     response = await site.open_browser().get(location)
     assert response.headers["Location"].startswith(f"{CALLBACK}?error=invalid_request")
+
+
+@pytest.mark.gen_test
+async def test_a_restart_frees_no_token_from_its_key(start_site: StartSite, tmp_path: Path) -> None:
+    """Required by RFC 9449 §6: what a token is bound to is kept, and so are nonces' key and the proofs that
+    were taken.
+    """
+    nonces = {"dpop": {"token_nonces": True, "resource_nonces": True}}
+    tables: dict[str, Any] = {"settings": nonces, "store": tmp_path / "state"}
+    site = await start_site(**tables)
+    holder = Holder(site)
+    holder.nonce = await site.services.proofs.nonces.issue(now=site.clock.now)
+    tokens = await holder.connect()
+    token = tokens["access_token"]
+    issuer, proof = site.url, holder.prove("/mcp", token=token)
+    assert (await holder.call(token, proof=proof)).code == 200
+    await site.server.stop()
+    site = await start_site(**tables, port=site.port)
+    holder.site = site
+    assert site.url == issuer
+    assert (await holder.call(token, scheme="Bearer", with_proof=False)).code == 401
+    refusal = await holder.call(token, proof=proof)
+    assert 'error="invalid_dpop_proof"' in refusal.headers["WWW-Authenticate"]
+    assert (await holder.call(token)).code == 200

@@ -68,7 +68,7 @@ async function call({ name, args, token = session.tokens.access_token }) {
   });
   const body = JSON.stringify({ jsonrpc: '2.0', id: 0, method: 'tools/call', params });
   const request = [token, 'POST', mcpUrl, headers, body, session.options];
-  return (await (await oauth.protectedResourceRequest(...request)).json()).result;
+  return await session.retry(async () => (await (await oauth.protectedResourceRequest(...request)).json()).result);
 }
 
 const COMMANDS = { begin, discover, register, use, makeKeys, call };

@@ -31,8 +31,10 @@ export async function authorize(session, request) {
 /** The same by a pushed request (RFC 9126): the address has no more than its name. */
 export async function push(session, request) {
   const sent = [...session.parts, await buildRequest(session, request), session.options];
-  const response = await oauth.pushedAuthorizationRequest(...sent);
-  const pushed = await oauth.processPushedAuthorizationResponse(session.as, session.client, response);
+  const pushed = await session.retry(async () => {
+    const response = await oauth.pushedAuthorizationRequest(...sent);
+    return await oauth.processPushedAuthorizationResponse(session.as, session.client, response);
+  });
   const url = new URL(session.as.authorization_endpoint);
   url.search = new URLSearchParams({ client_id: session.client.client_id, request_uri: pushed.request_uri });
   return { ...pushed, url: url.href };
@@ -44,8 +46,10 @@ export async function redeem(session, { callback, verifier = session.verifier })
   const parameters = oauth.validateAuthResponse(as, client, new URL(callback), state);
   const redirectUri = client.redirect_uris[0];
   const request = [...session.parts, parameters, redirectUri, verifier, session.options];
-  const response = await oauth.authorizationCodeGrantRequest(...request);
-  return session.take(await oauth.processAuthorizationCodeResponse(as, client, response));
+  return await session.retry(async () => {
+    const response = await oauth.authorizationCodeGrantRequest(...request);
+    return session.take(await oauth.processAuthorizationCodeResponse(as, client, response));
+  });
 }
 
 // Device codes (RFC 8628)
@@ -58,23 +62,44 @@ export async function askDevice(session, { parameters = {} }) {
 
 /** Ask once whether the person has decided. */
 export async function poll(session, { deviceCode }) {
-  const response = await oauth.deviceCodeGrantRequest(...session.parts, deviceCode, session.options);
-  return session.take(await oauth.processDeviceCodeResponse(session.as, session.client, response));
+  return await session.retry(async () => {
+    const response = await oauth.deviceCodeGrantRequest(...session.parts, deviceCode, session.options);
+    return session.take(await oauth.processDeviceCodeResponse(session.as, session.client, response));
+  });
 }
 
 // Refresh
 
 export async function refresh(session, { token = session.tokens.refresh_token, parameters = {} }) {
   const options = { ...session.options, additionalParameters: parameters };
-  const response = await oauth.refreshTokenGrantRequest(...session.parts, token, options);
-  return session.take(await oauth.processRefreshTokenResponse(session.as, session.client, response));
+  return await session.retry(async () => {
+    const response = await oauth.refreshTokenGrantRequest(...session.parts, token, options);
+    return session.take(await oauth.processRefreshTokenResponse(session.as, session.client, response));
+  });
 }
 
 // Without a person
 
 export async function clientCredentials(session, { parameters = {} }) {
-  const response = await oauth.clientCredentialsGrantRequest(...session.parts, parameters, session.options);
-  return session.take(await oauth.processClientCredentialsResponse(session.as, session.client, response));
+  return await session.retry(async () => {
+    const response = await oauth.clientCredentialsGrantRequest(...session.parts, parameters, session.options);
+    return session.take(await oauth.processClientCredentialsResponse(session.as, session.client, response));
+  });
+}
+
+// Proving a key
+
+export async function bind(session, { algorithm, skew }) {
+  return { jkt: await session.bind(algorithm, skew) };
+}
+
+export async function unbind(session) {
+  session.unbind();
+}
+
+/** How often the server has asked for a nonce. */
+export async function countNonceErrors(session) {
+  return session.nonceErrors ?? 0;
 }
 
 // What becomes of tokens

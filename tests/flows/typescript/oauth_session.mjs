@@ -32,6 +32,31 @@ export class Session {
     return jwk;
   }
 
+  /** Prove a key with each request from here on; `skew` is how wrong the clock is. Gives the key's thumbprint. */
+  async bind(algorithm, skew = 0) {
+    const keys = await oauth.generateKeyPair(algorithm, { extractable: true });
+    const handle = oauth.DPoP({ ...this.client, [oauth.clockSkew]: skew }, keys);
+    this.options = { ...this.options, DPoP: handle };
+    return await handle.calculateThumbprint();
+  }
+
+  /** Prove none any more. */
+  unbind() {
+    const { DPoP, ...options } = this.options;
+    this.options = options;
+  }
+
+  /** Make a request, and once more where the server has told a nonce to prove it with. */
+  async retry(request) {
+    try {
+      return await request();
+    } catch (error) {
+      if (!oauth.isDPoPNonceError(error)) throw error;
+      this.nonceErrors = (this.nonceErrors ?? 0) + 1;
+      return await request();
+    }
+  }
+
   /** What the token endpoint's functions begin with. */
   get parts() {
     return [this.as, this.client, this.authenticate];
