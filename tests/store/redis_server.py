@@ -1,6 +1,7 @@
 """A real Redis of Debian's, on a free port, for as long as a block lasts."""
 
 import contextlib
+import signal
 import socket
 import subprocess
 import tempfile
@@ -61,6 +62,17 @@ class RedisServer:
         with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as line:
             line.sendall(sent)
             return line.recv(1 << 20)
+
+    def pause(self) -> None:
+        """It keeps its connections, and answers nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def flush(self) -> None:
         assert self.ask("FLUSHALL") == b"+OK\r\n"
