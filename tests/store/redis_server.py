@@ -77,6 +77,10 @@ class RedisServer:
     def flush(self) -> None:
         assert self.ask("FLUSHALL") == b"+OK\r\n"
 
+    def read_files(self) -> bytes:
+        """All that it has written to its disk."""
+        return b"".join(path.read_bytes() for path in Path(self._folder.name).rglob("*") if path.is_file())
+
     def kill(self) -> None:
         """At once, as the power going."""
         self._end(kill=True)

@@ -15,9 +15,8 @@ from .samples import Clock
 @contextlib.asynccontextmanager
 async def opened(server: RedisServer, count: int = 1, **options: Any) -> AsyncIterator[list[RedisStore]]:
     """So many stores, each started. By default an answer is kept for ten minutes."""
-    stores = [
-        RedisStore.open(server.url, **{"clock": Clock(), "cache": 600.0} | options) for _ in range(count)
-    ]
+    settled: dict[str, Any] = {"clock": Clock(), "cache": 600.0} | options
+    stores = [RedisStore.open(server.url, **settled) for _ in range(count)]
     async with contextlib.AsyncExitStack() as stack:
         for store in stores:
             await store.start()
