@@ -58,7 +58,7 @@ from omnitornado.web.provider import ProviderCallbackHandler, ProviderDepartureH
 from omnitornado.web.pushed_request import PushedRequestHandler
 from omnitornado.web.register import ClientConfigurationHandler, RegisterHandler
 from omnitornado.web.revoke import RevokeHandler
-from omnitornado.web.services import FindTools, Services
+from omnitornado.web.services import FindTools, MountHealth, Services
 from omnitornado.web.token import TokenHandler
 
 
@@ -212,6 +212,7 @@ class AuthorizationServer:
         trusted_proxies: Sequence[IPv4Network | IPv6Network] = (),
         bcrypt_threads: int = 2,
         find_tools: FindTools = lambda scope: (),
+        find_health: Callable[[], Sequence[MountHealth]] = tuple,
         audit: AuditLog | None = None,
         fetch: Fetch | None = None,
         clock: Callable[[], float] = time.time,
@@ -234,6 +235,7 @@ class AuthorizationServer:
                 none: anyone may.
             unused_client_lifetime: how long a registration is kept that never got a grant, None for ever.
             find_tools: the tools behind a scope, for the consent page; plain or async.
+            find_health: how the servers behind this one are.
             audit: an open audit log, which the caller closes.
             fetch: how other hosts are asked; default: by https, and those on the public internet alone.
 
@@ -330,6 +332,7 @@ class AuthorizationServer:
             allowed_origins=frozenset(allowed_origins),
             trusted_proxies=trusted_proxies,
             find_tools=find_tools,
+            find_health=find_health,
             audit=audit,
             fetch=asks,
             clock=clock,

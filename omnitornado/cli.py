@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NoReturn
 from omnitornado import __version__
 
 if TYPE_CHECKING:
-    from omnitornado.config import Overrides
+    from omnitornado.config import Config, Overrides
+    from omnitornado.serving.ready import Ready
 
 PROGRAM = "python -m omnitornado"
 MAX_LINE = 4096
@@ -24,6 +25,7 @@ MAX_LINE = 4096
 _COMMANDS = """\
 commands:
   CONFIG.toml           serve until SIGINT or SIGTERM
+  --stdio COMMAND       the same for one MCP server, without a file
   init [PATH]           write a fresh commented configuration (config.toml), never over an existing file
   doctor URL            check a running server from outside, as each known client would find it
   hash-password         print a bcrypt hash for password_hash; asks twice, or reads one line from a pipe
@@ -66,11 +68,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _serve(arguments: list[str]) -> int:
-    """`CONFIG.toml [--host H] [--port N] [--public-url URL] [--check]`"""
+    """`CONFIG.toml [--host H] [--port N] [--public-url URL] [--check]`; `--stdio COMMAND` for a file"""
     options = _build_parser().parse_args(arguments)
+    if (options.config is None) == (options.stdio is None):
+        what = (
+            "CONFIG.toml or --stdio is needed" if options.config is None else "--stdio needs no CONFIG.toml"
+        )
+        raise Refusal(f"{what} (see {PROGRAM} --help)")
     from omnitornado.config import Overrides
 
     overrides = Overrides(host=options.host, port=options.port, public_url=options.public_url)
+    if options.stdio is not None:
+        return _serve_command(options.stdio, overrides, is_check=options.check)
     if options.check:
         return _check(options.config, overrides)
     from omnitornado.server import Server
@@ -78,16 +87,38 @@ def _serve(arguments: list[str]) -> int:
     return Server.from_config(options.config, overrides=overrides).run()
 
 
+def _serve_command(command: str, overrides: "Overrides", *, is_check: bool) -> int:
+    from omnitornado.config.single import build_single
+
+    single = build_single(command, overrides, folder=Path.cwd())
+    if is_check:
+        return _describe(single.config)
+    from omnitornado.server import Server
+    from omnitornado.serving.ready import print_banner
+
+    def print_all(ready: "Ready") -> None:
+        print_banner(ready)
+        print(f"Username: {single.username}\nPassword: {single.password}", flush=True)
+
+    return Server.from_settings(single.config).run(print_all)
+
+
 def _build_parser() -> _Parser:
     parser = _Parser(
         prog=PROGRAM,
-        usage="%(prog)s CONFIG.toml [--host HOST] [--port PORT] [--public-url URL] [--check]",
+        usage="%(prog)s (CONFIG.toml | --stdio COMMAND) [--host HOST] [--port PORT] [--public-url URL] "
+        "[--check]",
         description="Puts a login in front of an MCP server.",
         epilog=_COMMANDS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("config", type=Path, metavar="CONFIG.toml", help="the configuration file")
+    parser.add_argument("config", type=Path, nargs="?", metavar="CONFIG.toml", help="the configuration file")
+    parser.add_argument(
+        "--stdio",
+        metavar="COMMAND",
+        help="without a file: put a login in front of this MCP server, for as long as this runs",
+    )
     parser.add_argument("--host", help="listen on this address instead of [server] host")
     parser.add_argument(
         "--port", type=int, help="listen on this port instead of [server] port; 0: a free one"
@@ -101,7 +132,7 @@ def _build_parser() -> _Parser:
 
 
 def _check(path: Path, overrides: "Overrides") -> int:
-    from omnitornado.config import describe_config, load_config
+    from omnitornado.config import load_config
     from omnitornado.passwords import MIN_ROUNDS
     from omnitornado.server import check_accounts, find_app
     from omnitornado.skills.start import open_skills
@@ -110,6 +141,12 @@ def _check(path: Path, overrides: "Overrides") -> int:
     config = load_config(path, overrides=overrides, bcrypt_rounds=MIN_ROUNDS)
     check_accounts(config)
     open_skills(config, find_app(config))
+    return _describe(config)
+
+
+def _describe(config: "Config") -> int:
+    from omnitornado.config import describe_config
+
     for label, value in describe_config(config):
         print(f"{label}: {value}")
     return 0

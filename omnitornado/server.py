@@ -41,7 +41,7 @@ from omnitornado.serving.audit import open_audit
 from omnitornado.serving.loading import adopt, find_app, find_validate_user
 from omnitornado.serving.memory import settle_collector
 from omnitornado.serving.mount import Mount
-from omnitornado.serving.mounts import build_mount, open_mounts, run_unless
+from omnitornado.serving.mounts import build_mounts, open_mounts, run_unless
 from omnitornado.serving.outbound import build_document_rules, build_fetch, build_provider_fetch
 from omnitornado.serving.provider import ProviderCheck, build_provider_login
 from omnitornado.serving.ready import PresetClient, Ready, print_banner
@@ -53,7 +53,7 @@ from omnitornado.store.errors import StoreDamaged, StoreError
 from omnitornado.store.reading import OnProgress
 from omnitornado.store.transitions import RunningStore
 from omnitornado.web.identity import Identity
-from omnitornado.web.services import ScopeTool
+from omnitornado.web.services import MountHealth, ScopeTool
 from omnitornado.web.site import Site
 
 BODY_TIMEOUT = 30.0
@@ -115,7 +115,11 @@ class Server:
     @classmethod
     def from_config(cls, path: str | Path, *, overrides: Overrides = Overrides()) -> "Server":  # noqa: B008 - frozen
         """The server a configuration file describes. Raises: ConfigError."""
-        config = load_config(path, overrides=overrides)
+        return cls.from_settings(load_config(path, overrides=overrides))
+
+    @classmethod
+    def from_settings(cls, config: Config) -> "Server":
+        """The server that a configuration describes, wherever it came from. Raises: ConfigError."""
         server = cls.__new__(cls)
         server._set_up(config, find_app(config))
         return server
@@ -123,7 +127,7 @@ class Server:
     def _set_up(
         self,
         config: Config,
-        app: MCPServer | Guest,
+        app: MCPServer | Guest | None,
         validate_user: ValidateUser | None = None,
         fetch: Fetch | None = None,
         clock: Callable[[], float] = time.time,
@@ -187,7 +191,7 @@ class Server:
             self._identity = self._build_identity(sockets[0].getsockname()[1])
             # Before the authorization server, which names the scopes that the mounts have.
             await store.start()
-            self._mounts = await open_mounts([build_mount(self._app, config, self._clock)], store)
+            self._mounts = await open_mounts(build_mounts(self._app, config, self._clock), store)
         except BaseException:
             close_sockets(sockets)
             await store.close()
@@ -282,6 +286,7 @@ class Server:
             trusted_proxies=config.server.trusted_proxies,
             bcrypt_threads=config.login.bcrypt_threads,
             find_tools=self._find_tools,
+            find_health=self._find_health,
             scopes=self._describe_scopes(),
             default_scope=[one.scope for one in config.scopes if one.default],
             implied_scopes={one.scope: one.implies for one in config.scopes},
@@ -311,7 +316,8 @@ class Server:
     def _build_ready(self) -> Ready:
         identity = self._identity
         return Ready(
-            mcp_url=identity.issuer + self.config.mcp.path,
+            mcp_url=identity.issuer + self._mounts[0].path,
+            upstream_urls={one.name: identity.issuer + one.path for one in self.config.upstreams},
             issuer=identity.issuer,
             local_url=identity.local_url,
             public_url=identity.public_url or None,
@@ -325,6 +331,10 @@ class Server:
             for scope, words in mount.describe_scopes().items():
                 scopes.setdefault(scope, words)
         return scopes
+
+    def _find_health(self) -> list[MountHealth]:
+        found = (mount.describe_health() for mount in self._mounts)
+        return [health for health in found if health is not None]
 
     async def _find_tools(self, scope: str) -> list[ScopeTool]:
         return [tool for mount in self._mounts for tool in await mount.find_tools(scope)]

@@ -19,6 +19,7 @@ ROUNDS = 4
 USER = {"username": "admin", "password": "password"}
 CLIENT = {"client_id": "app", "client_secret": "12345678"}
 RESOURCE_SERVER = {"server_id": "files", "server_secret": "12345678", "resources": ["/mcp"]}
+UPSTREAM = {"name": "files", "command": ["server"]}
 ARRAYS: dict[str, dict[str, Any]] = {
     "users": USER,
     "clients": CLIENT,
@@ -31,12 +32,16 @@ NETWORK = ipaddress.ip_network
 
 def build(section: str, **keys: Any) -> Config:
     table: Any = ARRAYS[section] | keys if section in ARRAYS else keys
+    if section == "mcp.upstreams":
+        return build_config({"mcp": {"upstreams": [UPSTREAM | keys]}}, folder=HERE)
     if section == "login.oidc":
         section, table = "login", {"oidc": OIDC | keys}
     return build_config({section: [table] if section in ARRAYS else table}, folder=HERE, bcrypt_rounds=ROUNDS)
 
 
 def read(config: Config, section: str, key: str) -> Any:
+    if section == "mcp.upstreams":
+        return getattr(config.upstreams[0], key)
     settings: Any = config.oidc if section == "login.oidc" else getattr(config, section)
     return getattr(settings[0] if section in ARRAYS else settings, key)
 
@@ -251,6 +256,20 @@ VALID: dict[tuple[str, str], list[tuple[object, object]]] = {
     ("mcp", "page_size"): [(1, 1), (10000, 10000)],
     ("mcp", "stream_buffer"): [("64KiB", 65536)],
     ("mcp", "stream_retention"): DURATION,
+    ("mcp.upstreams", "name"): [("files", "files"), ("My.server-2", "My.server-2")],
+    ("mcp.upstreams", "path"): [("", "/files/mcp"), ("/mcp", "/mcp"), ("/a/b", "/a/b")],
+    ("mcp.upstreams", "command"): [(["npx", "-y", "x"], ("npx", "-y", "x")), (["a b", ""], ("a b", ""))],
+    ("mcp.upstreams", "env"): [({}, {}), ({"KEY": "a b", "_k2": ""}, {"KEY": "a b", "_k2": ""})],
+    ("mcp.upstreams", "pass_env"): [([], ()), (["API_KEY"], ("API_KEY",))],
+    ("mcp.upstreams", "cwd"): [("", None), ("folder", HERE / "folder"), ("/srv", Path("/srv"))],
+    ("mcp.upstreams", "scope"): [("", "files"), ("files:read", "files:read")],
+    ("mcp.upstreams", "per"): [("person", "person"), ("session", "session"), ("shared", "shared")],
+    ("mcp.upstreams", "idle_time"): DURATION,
+    ("mcp.upstreams", "max_children"): [(1, 1), (10_000, 10_000)],
+    ("mcp.upstreams", "start_timeout"): DURATION,
+    ("mcp.upstreams", "timeout"): [*DURATION, (0, None), ("off", None)],
+    ("mcp.upstreams", "max_message"): [("64KiB", 65536)],
+    ("mcp.upstreams", "roots"): [(True, True), (False, False)],
     ("tasks", "time_limit"): [("15m", 900.0), (60, 60.0)],
     ("tasks", "result_lifetime"): [("15m", 900.0), (60, 60.0)],
     ("tasks", "max_lifetime"): [("2h", 7200.0), ("30d", 2592000.0)],
@@ -297,6 +316,20 @@ INVALID: dict[tuple[str, str], list[object]] = {
     ("login.oidc", "request_scopes"): [[], ["profile"], ["a b"], "openid", [1]],
     ("login.oidc", "prompt"): ["none", "Login", *NOT_WORD],
     ("login.oidc", "password_form"): ["false", 0, []],
+    ("mcp.upstreams", "name"): ["", "a b", "-a", "a/b", "ä", "a" * 65, *NOT_WORD],
+    ("mcp.upstreams", "path"): ["mcp", "/", "/a/", "/token", "/a b", *NOT_WORD],
+    ("mcp.upstreams", "command"): [[], "npx -y x", [1], ["a\0b"], {}],
+    ("mcp.upstreams", "env"): [[], "A=b", {"A": 1}, {"A B": "x"}, {"": "x"}, {"A": "a\0b"}],
+    ("mcp.upstreams", "pass_env"): ["API_KEY", ["A=b"], [""], [1]],
+    ("mcp.upstreams", "cwd"): ["a\0b", *NOT_WORD],
+    ("mcp.upstreams", "scope"): ["a b", "offline_access", *NOT_WORD],
+    ("mcp.upstreams", "per"): ["", "Person", "client", *NOT_WORD],
+    ("mcp.upstreams", "idle_time"): [*NO_DURATION, 1.5],
+    ("mcp.upstreams", "max_children"): [0, -1, 10_001, True, "5"],
+    ("mcp.upstreams", "start_timeout"): [*NO_DURATION, 1.5],
+    ("mcp.upstreams", "timeout"): [-1, "never", True, 1.5],
+    ("mcp.upstreams", "max_message"): [0, "2GiB", "1MB", True],
+    ("mcp.upstreams", "roots"): ["true", 1, 0, []],
     ("server", "host"): [
         "",
         "http://localhost",
@@ -651,7 +684,8 @@ def test_a_key_refuses_a_wrong_type_or_an_impossible_value(section: str, key: st
     """Our choice: refused at start, with key and reason."""
     with pytest.raises(ConfigError) as refused:
         build(section, **{key: written})
-    place = f"[[{section}]] number 1, {key}" if section in ARRAYS else f"[{section}] {key}"
+    is_array = section in ARRAYS or section == "mcp.upstreams"
+    place = f"[[{section}]] number 1, {key}" if is_array else f"[{section}] {key}"
     assert str(refused.value).startswith(f"<python>: {place}: ")
     assert refused.value.reason
     assert str(refused.value).isprintable()

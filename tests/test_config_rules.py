@@ -274,16 +274,40 @@ def test_an_unknown_name_is_refused_with_the_nearest_known_one(
     assert message in refuse(tmp_path, **data)
 
 
-def test_upstreams_are_refused_with_the_reason(tmp_path: Path) -> None:
-    """Known gap: servers behind the login are not built."""
-    message = refuse(tmp_path, mcp={"upstreams": [{"name": "files"}]})
-    assert message == "<python>: [mcp] upstreams: upstream servers are not supported in this version"
+@pytest.mark.parametrize(
+    ("upstreams", "message"),
+    [
+        ([{"name": "files"}], "[[mcp.upstreams]] number 1, command: needed"),
+        ([{"command": ["x"]}], "[[mcp.upstreams]] number 1, name: needed"),
+        ([{"name": "a", "url": "http://x"}], "number 1, url: servers behind the login that speak HTTP"),
+        ([{"name": "a", "command": ["x"]}] * 2, "number 2, name: this name is in use by another"),
+        (
+            [{"name": "a", "command": ["x"]}, {"name": "b", "command": ["x"], "path": "/a/mcp"}],
+            "[[mcp.upstreams]] number 2, path: another server stands at this path",
+        ),
+        ([{"name": "a", "command": ["x"], "path": "/mcp"}], "path: another server stands at this path"),
+        ([{"name": "a", "comand": ["x"]}], "number 1, comand: unknown key; did you mean command?"),
+        ([{"name": "token", "command": ["x"]}], "number 1, path: needed, for the name does not do"),
+        ({"name": "a"}, "[mcp] upstreams: expected an array of tables, found a table"),
+        ([{"name": "a", "command": ["x"], "env": {"K": ["secret"]}}], "env: K: expected a string"),
+    ],
+)
+def test_upstreams_are_held_to_each_other(tmp_path: Path, upstreams: Any, message: str) -> None:
+    """Our choice."""
+    refused = refuse(tmp_path, mcp={"app": "tools:mcp", "upstreams": upstreams})
+    assert message in refused
+    assert "secret" not in refused
 
 
-def test_pushes_are_required_only_where_they_are_taken(tmp_path: Path) -> None:
-    """Our choice: nobody could sign in."""
-    message = refuse(tmp_path, pushed_requests={"enabled": False, "required": True})
-    assert message.startswith("<python>: [pushed_requests] required: needs enabled = true")
+def test_an_upstream_may_stand_where_nothing_of_our_own_does() -> None:
+    """Our choice: an endpoint without tools is not served beside upstreams."""
+    upstreams = [{"name": "a", "command": ["x"], "path": "/mcp"}, {"name": "b", "command": ["x"]}]
+    config = build_config({"mcp": {"upstreams": upstreams}}, folder=Path.cwd())
+    assert not config.has_own_endpoint
+    assert config.mcp_paths == ("/mcp", "/b/mcp")
+    assert "VALUE" not in repr(
+        build_config({"mcp": {"upstreams": [{**upstreams[0], "env": {"K": "VALUE"}}]}}, folder=Path.cwd())
+    )
 
 
 @pytest.mark.parametrize("value", [1, "x", True, [], [1]])

@@ -105,7 +105,7 @@ def test_each_key_and_table_has_its_line() -> None:
         ("[[clients]]\nclient_id = 'a'", "config.toml:1: [[clients]] number 1, redirect_uris: needed"),
         (
             "[mcp]\n[[mcp.upstreams]]\nname='x'",
-            "config.toml:2: [mcp] upstreams: upstream servers are not supported",
+            "config.toml:2: [[mcp.upstreams]] number 1, command: needed",
         ),
         (
             "server.port = 70000",

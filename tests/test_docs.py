@@ -217,8 +217,11 @@ def test_a_configuration_of_the_documentation_has_only_keys_that_exist(text: str
         inner = known[name].find_tables(SECTIONS)
         assert set(table) <= set(known[name].keys) | set(inner)
         for key in inner.keys() & table.keys():
-            check(f"{name}.{key}", table[key])
+            check_all(f"{name}.{key}", table[key])
 
-    for name, values in toml.loads(text).items():
+    def check_all(name: str, values: Any) -> None:
         for one in values if isinstance(values, list) else [values]:
             check(name, one)
+
+    for name, values in toml.loads(text).items():
+        check_all(name, values)

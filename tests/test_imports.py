@@ -26,9 +26,10 @@ ALLOWED: dict[str, frozenset[str]] = {
     "oauth": LEAVES | {"store"},
     "mcp": LEAVES | {"store"},
     "skills": LEAVES | {"mcp"},
+    "upstream": LEAVES | {"mcp"},
     "web": LEAVES | {"oauth", "mcp", "sdk", "store"},
     "app": LEAVES | {"web", "oauth", "mcp", "store"},
-    "serving": LEAVES | {"app", "web", "oauth", "mcp", "sdk", "store"},
+    "serving": LEAVES | {"app", "web", "oauth", "mcp", "sdk", "store", "upstream"},
     "server": LEAVES | {"serving", "app", "web", "oauth", "mcp", "sdk", "store", "speed", "skills"},
     "store_cli": LEAVES | {"store"},
     "cli": LEAVES
@@ -38,7 +39,7 @@ ALLOWED: dict[str, frozenset[str]] = {
 }
 """Each room with those it may import beside itself; "" is the package's own `__init__`."""
 
-WITHOUT_TORNADO = ("oauth", "mcp", "sdk", "skills", "store", *sorted(LEAVES))
+WITHOUT_TORNADO = ("oauth", "mcp", "sdk", "skills", "store", "upstream", *sorted(LEAVES))
 FETCHES = PACKAGE / "net" / "guarded_fetch.py"
 """The one file of these rooms that knows Tornado: those who wire a server hand its fetch to the others."""
 

@@ -26,6 +26,7 @@ from omnitornado.config.settings import (
 from omnitornado.config.store import StoreSettings
 from omnitornado.config.tasks import TaskSettings
 from omnitornado.config.tokens import TokenSettings
+from omnitornado.config.upstreams import UpstreamSettings
 from omnitornado.config.writing import build_base_url, build_reference, describe_config
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "StoreSettings",
     "TaskSettings",
     "TokenSettings",
+    "UpstreamSettings",
     "UserSettings",
     "build_base_url",
     "build_config",

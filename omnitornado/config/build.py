@@ -46,6 +46,7 @@ from omnitornado.config.source import find_lines, read_source
 from omnitornado.config.store import StoreSettings, settle_store
 from omnitornado.config.tasks import TaskSettings, check_tasks
 from omnitornado.config.tokens import TokenSettings
+from omnitornado.config.upstreams import UpstreamSettings, build_upstream
 from omnitornado.passwords import DEFAULT_ROUNDS
 
 S = TypeVar("S", bound=Settings)
@@ -112,6 +113,7 @@ def _build(data: Mapping[str, Any], origin: Origin, rounds: int) -> Config:
     pushed_requests = _build_settings(PushedRequestSettings, data, origin)
     with _pointing_at(("pushed_requests",), origin):
         check_pushed_requests(pushed_requests)
+    mcp = _build_settings(McpSettings, data, origin)
     config = Config(
         server=server,
         tokens=_build_settings(TokenSettings, data, origin),
@@ -126,7 +128,8 @@ def _build(data: Mapping[str, Any], origin: Origin, rounds: int) -> Config:
         device=_build_settings(DeviceSettings, data, origin),
         pushed_requests=pushed_requests,
         dpop=_build_settings(DpopSettings, data, origin),
-        mcp=_build_settings(McpSettings, data, origin),
+        mcp=mcp,
+        upstreams=_build_upstreams(data, mcp, origin),
         tasks=tasks,
         clients=_build_clients(data, origin),
         scopes=_build_scopes(data, origin),
@@ -202,21 +205,35 @@ def _build_resource_servers(
     return tuple(servers)
 
 
+def _build_upstreams(
+    data: Mapping[str, Any], mcp: McpSettings, origin: Origin
+) -> tuple[UpstreamSettings, ...]:
+    section, upstreams = _BY_SETTINGS[UpstreamSettings], []
+    for index, table in enumerate(_parse_array(section, "name", data.get("mcp", {}), origin)):
+        with _pointing_at((*section.path, index), origin):
+            upstreams.append(build_upstream(table))
+    for index, upstream in enumerate(upstreams):
+        others = {one.path for one in upstreams[:index]} | ({mcp.path} if mcp.app or mcp.skills else set())
+        if upstream.path in others:
+            raise origin.build_error((*section.path, index, "path"), "another server stands at this path")
+    return tuple(upstreams)
+
+
 def _parse_array(
     section: Section, unique: str, data: Mapping[str, Any], origin: Origin
 ) -> list[dict[str, Any]]:
     """Each table of an array of tables, its keys parsed; the key `unique` differs in each."""
-    tables = data.get(section.name, [])
+    tables = data.get(section.path[-1], [])
     if not isinstance(tables, list | tuple):
         reason = f"expected an array of tables, found {name_type(tables)}: write {section.header}"
-        raise origin.build_error((section.name,), reason)
+        raise origin.build_error(section.path, reason)
     parsed = [
-        _parse_table(section, table, (section.name, index), origin) for index, table in enumerate(tables)
+        _parse_table(section, table, (*section.path, index), origin) for index, table in enumerate(tables)
     ]
     position = find_duplicate(table[unique] for table in parsed)
     if position is not None:
         reason = f"this {unique} is in use by another of {section.header}"
-        raise origin.build_error((section.name, position, unique), reason)
+        raise origin.build_error((*section.path, position, unique), reason)
     return parsed
 
 

@@ -70,6 +70,9 @@ class Origin(msgspec.Struct, frozen=True):
 
 def write_path(path: KeyPath) -> str:
     """`[tokens] refresh_grace`, `[[users]] number 2, password`; a top-level name stands alone in brackets."""
+    position = next((place for place, part in enumerate(path) if isinstance(part, int)), None)
+    if position is not None and position > 1:  # an array of tables within a table
+        path = (".".join(map(str, path[:position])), *path[position:])
     match path:
         case (str(table),):
             return f"[{table}]"

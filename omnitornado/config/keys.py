@@ -60,6 +60,11 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
     """Keys that are known and not supported, with the reason."""
 
     @property
+    def path(self) -> tuple[str, ...]:
+        """The names that lead to it."""
+        return tuple(self.name.split("."))
+
+    @property
     def header(self) -> str:
         return f"[[{self.name}]]" if self.is_array else f"[{self.name}]"
 

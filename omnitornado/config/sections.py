@@ -25,6 +25,7 @@ from omnitornado.config.settings import (
 from omnitornado.config.store import StoreSettings
 from omnitornado.config.tasks import TaskSettings
 from omnitornado.config.tokens import TokenSettings
+from omnitornado.config.upstreams import NOT_YET, UpstreamSettings
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,11 +49,23 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     resource_servers: tuple[ResourceServerSettings, ...]
     scopes: tuple[ScopeSettings, ...]
     mcp: McpSettings
+    upstreams: tuple[UpstreamSettings, ...]
     tasks: TaskSettings
     folder: Path
     """The configuration file's folder, absolute: relative paths and `app` start there."""
     source: str
     """The file's name as it was given, for messages; "<python>" for a dictionary."""
+
+    @property
+    def has_own_endpoint(self) -> bool:
+        """Whether `[mcp] path` is served: an endpoint without tools is not, where there are upstreams."""
+        return bool(self.mcp.app or self.mcp.skills or not self.upstreams)
+
+    @property
+    def mcp_paths(self) -> tuple[str, ...]:
+        """Every protected path, the first one first."""
+        own = (self.mcp.path,) if self.has_own_endpoint else ()
+        return own + tuple(upstream.path for upstream in self.upstreams)
 
 
 class Overrides(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,8 +158,14 @@ SECTIONS = (
     Section(
         name="mcp",
         settings=McpSettings,
-        refused={"upstreams": "upstream servers are not supported in this version"},
         help="The MCP endpoint and the tools behind it.",
+    ),
+    Section(
+        name="mcp.upstreams",
+        settings=UpstreamSettings,
+        is_array=True,
+        refused={"url": NOT_YET, "headers": NOT_YET},
+        help="Existing MCP servers behind the same login, one table each, each at a path of its own.",
     ),
     Section(
         name="tasks",

@@ -59,7 +59,7 @@ def describe_config(config: Config) -> list[tuple[str, str]]:
     """What the configuration would serve, for `--check`: label and value, no secrets."""
     base = build_base_url(config.server)
     return [
-        ("MCP URL", base + config.mcp.path),
+        ("MCP URL", base + (config.mcp.path if config.has_own_endpoint else config.upstreams[0].path)),
         ("Issuer", base),
         ("Users", _describe_users(config)),
         ("Clients", ", ".join(client.client_id for client in config.clients) or "none preset"),
@@ -67,6 +67,10 @@ def describe_config(config: Config) -> list[tuple[str, str]]:
         ("Resource servers", ", ".join(one.server_id for one in config.resource_servers) or "none"),
         ("Store", _describe_store(config)),
         ("App", config.mcp.app or "none: no tools"),
+        *(
+            (f"Upstream {one.name}", f"{base}{one.path} ({' '.join(one.command)})")
+            for one in config.upstreams
+        ),
         ("Skills", "none" if config.mcp.skills is None else str(config.mcp.skills)),
     ]
 

@@ -88,17 +88,26 @@ class SessionAsker(Memory):
             ClientCapabilityError: the client doesn't support it.
             ToolError: it takes no stream, refused, didn't answer in time, or answered with something else.
         """
-        if not supports(self.capabilities, question.required, self._version):
-            raise ClientCapabilityError(question.required)
-        if self._send is None:
-            raise ToolError("The client takes no event stream, so it can't be asked anything during a call.")
-        response = await self._exchange(self._send, question)
+        response = await self.put(question)
         if response.error is not None:
             raise ToolError(f"The client did not answer: {_find_message(response.error)}")
         try:
             return question.parse(response.result)
         except ValueError as error:
             raise ToolError(f"The client's answer does not fit: {error}") from None
+
+    async def put(self, question: Question[Any]) -> Response:
+        """Send a question, and wait for whatever comes back.
+
+        Raises:
+            ClientCapabilityError: the client doesn't support it.
+            ToolError: it takes no stream, or didn't answer in time.
+        """
+        if not supports(self.capabilities, question.required, self._version):
+            raise ClientCapabilityError(question.required)
+        if self._send is None:
+            raise ToolError("The client takes no event stream, so it can't be asked anything during a call.")
+        return await self._exchange(self._send, question)
 
     async def complete(self, elicitation_id: str) -> None:
         """Tell the client that its URL elicitation is done: on the call's stream, or on the session's."""

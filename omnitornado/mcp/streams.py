@@ -118,6 +118,11 @@ class Feed:
         stream.source = self.take
         stream.on_end = self.close
 
+    @property
+    def has_uris(self) -> bool:
+        """Whether it hears of a resource."""
+        return bool(self._uris)
+
     def offer(self, change: News) -> None:
         """Note a change, once."""
         if not self.closed and change.is_for(self._kinds, self._uris):
@@ -201,6 +206,13 @@ class Hub:
             feed = self._pick(group)
             if feed is not None and feed.audience == audience:
                 feed.offer(change)
+
+    def is_heard(self, audience: Hashable) -> bool:
+        """Whether somebody with this audience listens to a resource now."""
+        feeds = (feed for group in self._groups.values() for feed in group)
+        return any(
+            feed.audience == audience and feed.stream.reader is not None and feed.has_uris for feed in feeds
+        )
 
     def _pick(self, group: object) -> Feed | None:
         """The newest that has a client at its other end (2025-11-25 basic/transports, Multiple Connections:

@@ -16,7 +16,7 @@ from omnitornado.oauth.secrets import digest
 def check_accounts(config: Config) -> None:
     """What the configuration alone can't know. Raises: ConfigError."""
     check_clients(config)
-    check_resource_servers(config, {config.mcp.path})
+    check_resource_servers(config, {config.mcp.path, *config.mcp_paths})
 
 
 def check_clients(config: Config) -> None:

@@ -14,10 +14,12 @@ SERVABLE: Final = (
 )
 
 
-def find_app(config: Config) -> MCPServer | Guest:
-    """The object `[mcp] app` names; an empty server where it names none. Raises: ConfigError."""
+def find_app(config: Config) -> MCPServer | Guest | None:
+    """The object `[mcp] app` names. Where it names none an empty server, for there may be skills; None where
+    there are upstreams alone. Raises: ConfigError.
+    """
     if not config.mcp.app:
-        return MCPServer(config.mcp.name)
+        return MCPServer(config.mcp.name) if config.has_own_endpoint else None
     try:
         return adopt(_import_object(config, "mcp", "app", config.mcp.app))
     except TypeError as error:

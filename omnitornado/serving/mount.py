@@ -17,7 +17,7 @@ from omnitornado.mcp.limits import Limits, TaskLimits
 from omnitornado.mcp.server import MCPServer
 from omnitornado.oauth.resource import ProtectedResource
 from omnitornado.web.mcp import EARLY, McpService
-from omnitornado.web.services import ScopeTool, Services
+from omnitornado.web.services import MountHealth, ScopeTool, Services
 
 
 class Mount(Protocol):
@@ -46,6 +46,9 @@ class Mount(Protocol):
 
     def build_spec(self, resource: ProtectedResource, services: Services) -> URLSpec:
         """The line for Tornado's table. Only after `open`."""
+
+    def describe_health(self) -> MountHealth | None:
+        """How what stands behind it is; None where nothing of its own could be ill."""
 
     async def end_streams(self) -> None:
         """Take no new request, and end every stream well. Calls in flight go on, until `close`."""
@@ -100,7 +103,7 @@ class McpMount:
             sessions=store,
             tool_timeout=settings.tool_timeout,
             tool_threads=settings.tool_threads,
-            limits=_build_limits(settings),
+            limits=build_limits(settings),
             page_size=settings.page_size,
             task_limits=_build_task_limits(self._tasks),
             clock=self._clock,
@@ -108,19 +111,13 @@ class McpMount:
         await self._endpoint.start()
 
     def build_spec(self, resource: ProtectedResource, services: Services) -> URLSpec:
-        settings = self._settings
-        service = McpService(
-            endpoint=self._endpoint,
-            early=Countdown(min(EARLY, settings.keep_alive)),
-            resource=resource,
-            max_body=settings.max_body,
-            keep_alive=settings.keep_alive,
-            write_timeout=settings.write_timeout,
-        )
         # A server that stops lets them finish, as it does requests.
         self._endpoint.tasks.roster = services.in_flight
-        route = build_mcp_route(self.path)
-        return URLSpec(route.path, route.handler, {"services": services, "mcp": service})
+        return build_endpoint_spec(self._endpoint, self.path, self._settings, resource, services)
+
+    def describe_health(self) -> MountHealth | None:
+        """It is well as long as the server is."""
+        return None
 
     async def end_streams(self) -> None:
         await self._endpoint.end_streams()
@@ -129,7 +126,24 @@ class McpMount:
         await self._endpoint.close()
 
 
-def _build_limits(mcp: McpSettings) -> Limits:
+def build_endpoint_spec(
+    endpoint: Endpoint, path: str, settings: McpSettings, resource: ProtectedResource, services: Services
+) -> URLSpec:
+    """The line for Tornado's table of an endpoint of ours, whoever answers behind it."""
+    service = McpService(
+        endpoint=endpoint,
+        early=Countdown(min(EARLY, settings.keep_alive)),
+        resource=resource,
+        max_body=settings.max_body,
+        keep_alive=settings.keep_alive,
+        write_timeout=settings.write_timeout,
+    )
+    route = build_mcp_route(path)
+    return URLSpec(route.path, route.handler, {"services": services, "mcp": service})
+
+
+def build_limits(mcp: McpSettings) -> Limits:
+    """What one person may take of an endpoint at a time."""
     return Limits(
         calls_per_person=mcp.calls_per_person,
         streams_per_person=mcp.streams_per_person,

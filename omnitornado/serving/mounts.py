@@ -11,17 +11,20 @@ from omnitornado.sdk.objects import Guest
 from omnitornado.serving.extensions import list_login_extensions
 from omnitornado.serving.mount import McpMount, Mount
 from omnitornado.serving.sdk_mount import SdkMount
+from omnitornado.serving.upstream_mount import UpstreamMount
 
 T = TypeVar("T")
 
 
-def build_mount(app: MCPServer | Guest, config: Config, clock: Callable[[], float]) -> Mount:
-    """What stands at `[mcp] path`."""
-    return (
-        McpMount(app, config.mcp, config.tasks, clock, list_login_extensions(config))
-        if isinstance(app, MCPServer)
-        else SdkMount(app, config, clock)
-    )
+def build_mounts(app: MCPServer | Guest | None, config: Config, clock: Callable[[], float]) -> list[Mount]:
+    """What stands at `[mcp] path`, if anything does, and each of `[[mcp.upstreams]]`."""
+    mounts: list[Mount] = []
+    if isinstance(app, MCPServer):
+        mounts.append(McpMount(app, config.mcp, config.tasks, clock, list_login_extensions(config)))
+    elif app is not None:
+        mounts.append(SdkMount(app, config, clock))
+    mounts += [UpstreamMount(settings, config, clock) for settings in config.upstreams]
+    return mounts
 
 
 async def open_mounts(mounts: Iterable[Mount], store: EndpointStore) -> list[Mount]:

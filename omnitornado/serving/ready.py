@@ -18,6 +18,8 @@ class Ready(msgspec.Struct, frozen=True):
     local_url: str
     public_url: str | None
     clients: tuple[PresetClient, ...]
+    upstream_urls: dict[str, str] = {}
+    """MCP URLs of the servers behind this one, by their names."""
 
     @property
     def client_id(self) -> str | None:
@@ -32,6 +34,7 @@ class Ready(msgspec.Struct, frozen=True):
     def build_banner(self) -> list[str]:
         """The lines of the ready banner."""
         lines = [f"MCP URL: {self.mcp_url}", f"Issuer: {self.issuer}"]
+        lines += [f"Upstream URL: {url}" for url in self.upstream_urls.values() if url != self.mcp_url]
         for client in self.clients:
             lines.append(f"Client ID: {client.client_id}")
             if client.client_secret is not None:

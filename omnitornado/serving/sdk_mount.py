@@ -17,7 +17,7 @@ from omnitornado.sdk.identity import Caller
 from omnitornado.sdk.listing import ListingError
 from omnitornado.sdk.objects import Guest
 from omnitornado.web.asgi import AsgiHandler, AsgiService
-from omnitornado.web.services import ScopeTool, Services
+from omnitornado.web.services import MountHealth, ScopeTool, Services
 
 NOT_LISTED = "The server does not say at the moment what this tool needs; try again shortly"
 
@@ -91,6 +91,10 @@ class SdkMount:
         )
         route = build_mcp_route(self.path, AsgiHandler)
         return URLSpec(route.path, route.handler, {"services": services, "sdk": self._service})
+
+    def describe_health(self) -> MountHealth | None:
+        """It runs in this process."""
+        return None
 
     async def end_streams(self) -> None:
         self._guest.end_streams()

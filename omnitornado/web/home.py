@@ -24,12 +24,16 @@ class HomeHandler(PageHandler):
     is_audited = False
 
     async def get(self) -> None:
+        path = self.services.resources[0].path if self.services.resources else ""
         url = self.services.resources[0].build_url(self.issuer) if self.services.resources else self.issuer
         self.render_page(
             "home.html",
             mcp_url=url,
             issuer=self.issuer,
             guides=build_guides(url, name=self.services.server_name),
+            upstreams=[
+                (one, self.issuer + one.path) for one in self.services.find_health() if one.path != path
+            ],
             signed_in=await self.find_session() is not None,
         )
 

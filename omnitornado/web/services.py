@@ -46,6 +46,23 @@ class ScopeTool:
     description: str
 
 
+@dataclass(frozen=True)
+class MountHealth:
+    """How a server behind us is."""
+
+    name: str
+    path: str
+    children: int
+    """Processes that run."""
+    failure: str | None = None
+    """Why the last one that should have started, or gone on, did not; None while all is well."""
+
+    @property
+    def state(self) -> str:
+        """In a word."""
+        return "ok" if self.failure is None else "failing"
+
+
 FindTools: TypeAlias = Callable[[str], Sequence[ScopeTool] | Awaitable[Sequence[ScopeTool]]]
 """The tools behind a scope; plain or async."""
 
@@ -96,6 +113,8 @@ class Services:
     trusted_proxies: Sequence[Network] = ()
     in_flight: InFlight = field(default_factory=InFlight)
     find_tools: FindTools = lambda scope: ()
+    find_health: Callable[[], Sequence[MountHealth]] = tuple
+    """Of the servers behind us."""
     clock: Callable[[], float] = time.time
     token_bytes: TokenBytes = secrets.token_bytes
 

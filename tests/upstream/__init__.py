@@ -1,0 +1,1 @@
+"""Servers behind the login, without HTTP: their processes, and their protocol."""
