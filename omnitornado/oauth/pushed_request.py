@@ -19,6 +19,7 @@ from omnitornado.oauth.authorize import (
     check_authorization_request,
     check_known_client,
 )
+from omnitornado.oauth.client import OAuthClient
 from omnitornado.oauth.client_auth import CREDENTIALS, authenticate_client
 from omnitornado.oauth.dpop import Proof, Proofs
 from omnitornado.oauth.dpop_client import check_client_proof, telling_nonce
@@ -32,6 +33,8 @@ from omnitornado.store.transitions import Store
 URI_PREFIX: Final = "urn:ietf:params:oauth:request_uri:"
 """RFC 9126 §2.2: no client has a request of its own under such an address."""
 SECRET_PREFIX: Final = "omt_pr_"  # noqa: S105 - what a secret scanner looks for, not a secret
+PRESET: Final = "preset"
+"""What the requests of the operator's own clients are counted as."""
 MAX_QUERY: Final = 8 * 1024
 """Bytes of a request that is kept. A browser could not bring much more either."""
 
@@ -128,10 +131,19 @@ async def keep_push(
     """Give a checked request its name."""
     secret = build_secret(SECRET_PREFIX, token_bytes=rules.token_bytes)
     record = PushedRequest(
-        client_id=request.client.client_id, query=query, pushed_at=now, expires_at=now + rules.lifetime
+        client_id=request.client.client_id,
+        query=query,
+        pushed_at=now,
+        expires_at=now + rules.lifetime,
+        party=PRESET if is_operators(request.client) else "",
     )
     await store.push_request(digest(secret), record, now=now)
     return Push(request=request, request_uri=URI_PREFIX + secret, lifetime=rules.lifetime)
+
+
+def is_operators(client: OAuthClient) -> bool:
+    """Whether the operator set it up, and it has proven itself: strangers can't push in its name."""
+    return client.is_preset and client.is_confidential
 
 
 async def load_authorization_request(

@@ -80,8 +80,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     fetched, so the oldest of these go first."""
 
     pushed_requests: int = 10_000
-    """Authorization requests that clients have pushed, of 8 KB at the most. The oldest goes: to refuse the
-    next one would let a few strangers shut everybody out until theirs end.
+    """Authorization requests that clients have pushed, of 8 KB at the most: those of preset clients that
+    proved themselves, and as many of all others. The oldest goes: to refuse the next one would let a few
+    strangers shut everybody out until theirs end.
     """
 
     device_codes: int = 10_000

@@ -42,8 +42,6 @@ SLICE = 256
 """Records that a snapshot takes at once, unless they are large: a tenth of a millisecond's work."""
 UNUSED = "unused"
 """The group of registered clients, and of clients' documents, that never got a grant."""
-ALL = "all"
-"""The group of records that have one bound for all of them together."""
 
 
 class Table(Generic[K, V]):
@@ -201,7 +199,7 @@ class State:
         self.used = Table("used", bytes, UsedValue, ends=ends, group=attrgetter("party"))
         self.devices = Table("device", bytes, DeviceCode, ends=ends, client=client)
         self.pushed = Table(
-            "pushed", bytes, PushedRequest, ends=ends, group=lambda _: ALL, slice_size=SLICE // 8
+            "pushed", bytes, PushedRequest, ends=ends, group=attrgetter("party"), slice_size=SLICE // 8
         )
         self.tables: dict[str, Table[Any, Any]] = {
             table.name: table for table in vars(self).values() if isinstance(table, Table)

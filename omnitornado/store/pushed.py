@@ -5,14 +5,14 @@ What keeping a pushed authorization request changes. Issuing a code uses it up: 
 
 from omnitornado.store.eviction import find_excess
 from omnitornado.store.limits import Limits
-from omnitornado.store.memory import ALL, Changes, State
+from omnitornado.store.memory import Changes, State
 from omnitornado.store.records import PushedRequest
 
 
 def push_request(state: State, limits: Limits, key: bytes, pushed: PushedRequest, now: float) -> Changes:
     gone = find_excess(
         state.pushed,
-        state.pushed.find_members(ALL),
+        state.pushed.find_members(pushed.party),
         limits.pushed_requests,
         adding=key,
         age=lambda record: record.pushed_at,

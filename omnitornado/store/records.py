@@ -69,6 +69,8 @@ class PushedRequest(Record, frozen=True):
     """The request as a browser would have brought it, without what the client proved itself by."""
     pushed_at: float
     expires_at: float
+    party: str = ""
+    """With whose it is counted, so that strangers push nobody else's out: `preset`, or "" for strangers."""
 
 
 class DeviceCode(Record, frozen=True):

@@ -187,7 +187,7 @@ class Store(Protocol):
 
     # Pushed authorization requests (RFC 9126). `issue_code` uses one up.
     async def push_request(self, key: bytes, request: PushedRequest, *, now: float) -> None:
-        """Keep a request. Over the cap of all of them the one pushed longest ago goes."""
+        """Keep a request. Over the cap of those with its `party` the one pushed longest ago goes."""
 
     async def find_pushed(self, key: bytes, *, now: float) -> PushedRequest | None:
         """The request, as long as no code has answered it; None when unknown, answered or past its time."""

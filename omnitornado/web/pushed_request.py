@@ -6,7 +6,7 @@ from tornado.web import HTTPError
 
 from omnitornado.oauth.client import OAuthClient
 from omnitornado.oauth.errors import OAuthError, concerning
-from omnitornado.oauth.pushed_request import check_push, keep_push
+from omnitornado.oauth.pushed_request import check_push, is_operators, keep_push
 from omnitornado.web.token import ClientAuthenticationHandler
 
 
@@ -46,7 +46,7 @@ class PushedRequestHandler(ClientAuthenticationHandler):
 
     def _check_rate(self, client: OAuthClient) -> None:
         """RFC 9126 §2.3. The operator's own client that has proven itself may push for all of its people."""
-        if client.is_preset and client.is_confidential:
+        if is_operators(client):
             return
         wait = self.services.push_rate.take(self.address, now=self.now)
         if wait > 0:

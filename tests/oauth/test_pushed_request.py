@@ -458,7 +458,7 @@ def test_who_disconnected_meanwhile_is_asked_again() -> None:
 
 
 def test_a_flood_pushes_out_the_oldest_and_shuts_nobody_out() -> None:
-    """Our choice (docs/limits.md): the newest are always there."""
+    """Our choice (docs/limits.md): the newest are always there, and strangers are counted by themselves."""
 
     async def scenario(world: World) -> None:
         store = EmbeddedStore.open(None, clock=world.clock, limits=Limits(pushed_requests=4))
@@ -470,12 +470,15 @@ def test_a_flood_pushes_out_the_oldest_and_shuts_nobody_out() -> None:
             for _ in range(6):
                 world.advance(1)
                 pushes.append(await world.push())
+                for _ in range(5):
+                    uri = "http://127.0.0.1:1/callback"
+                    await world.push(client_id="native", client_secret=None, redirect_uri=uri)
             for push in pushes[:2]:
                 with refused("invalid_request_uri", "request_uri_unknown"):
                     await world.open(push.request_uri)
             for push in pushes[2:]:
                 assert (await world.open(push.request_uri)).client == WEB
-            assert len(store.state.pushed) == 4
+            assert len(store.state.pushed) == 8
         finally:
             await store.close()
 

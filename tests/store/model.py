@@ -179,7 +179,12 @@ class Model:
     def push_request(self, key: bytes, request: PushedRequest, *, now: float) -> None:
         self._forget(self.pushed, now)
         self.pushed.pop(key, None)
-        self._trim(self.pushed, lambda one: True, lambda one: one.pushed_at, self.limits.pushed_requests)
+        self._trim(
+            self.pushed,
+            lambda one: one.party == request.party,
+            lambda one: one.pushed_at,
+            self.limits.pushed_requests,
+        )
         self.pushed[key] = request
 
     def find_pushed(self, key: bytes, *, now: float) -> PushedRequest | None:

@@ -107,6 +107,27 @@ def test_over_the_cap_the_request_pushed_longest_ago_goes(run: Run) -> None:
     run(scenario)
 
 
+def test_strangers_push_out_no_request_of_the_operators_clients(run: Run) -> None:
+    """Our choice: each party has a bound of its own."""
+
+    async def scenario(store: Store, clock: Clock) -> None:
+        await _push(store, "theirs", party="preset")
+        for number in range(9):
+            await _push(store, f"stranger's {number}", pushed_at=START + number)
+        assert await store.find_pushed(digest("theirs"), now=START) is not None
+        for number in range(3):
+            await _push(store, f"theirs {number}", pushed_at=START + number, party="preset")
+        assert await store.find_pushed(digest("theirs"), now=START) is None
+        assert await store.find_pushed(digest("stranger's 8"), now=START) is not None
+        assert await store.find_pushed(digest("stranger's 5"), now=START) is None
+        # One that changes sides is counted on one.
+        await _push(store, "stranger's 8", pushed_at=START + 10, party="preset")
+        await _push(store, "x", pushed_at=START + 11)
+        assert await store.find_pushed(digest("stranger's 6"), now=START) is not None
+
+    run(scenario)
+
+
 # Codes that nobody was asked for
 
 

@@ -156,6 +156,7 @@ def _build_call(step: Step, now: float) -> tuple[tuple[Any, ...], dict[str, Any]
                 build_pushed(
                     client_id="client-1" if other % 2 else CLIENTS[other],
                     pushed_at=now,
+                    party="preset" if variant == 3 else "",
                     expires_at=now + 50 * (variant + 1),
                 ),
             ),

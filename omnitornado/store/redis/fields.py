@@ -122,7 +122,11 @@ CODE = Kind(
     {"expires_at": NUMBER, "username": TEXT, "client_id": TEXT, "grant_id": BYTES},
     optional=("grant_id",),
 )
-PUSHED = Kind("pushed", records.PushedRequest, {"expires_at": NUMBER, "pushed_at": NUMBER, "client_id": TEXT})
+PUSHED = Kind(
+    "pushed",
+    records.PushedRequest,
+    {"expires_at": NUMBER, "pushed_at": NUMBER, "client_id": TEXT, "party": TEXT},
+)
 DEVICE = Kind(
     "device",
     records.DeviceCode,

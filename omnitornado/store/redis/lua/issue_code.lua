@@ -52,8 +52,8 @@ local function remember(i)
   redis.call('HSET', key, name, pack(consent))
 end
 
+local request = pushed ~= '' and find('pushed', pushed)
 if pushed ~= '' then
-  local request = find('pushed', pushed)
   if not request or request.client_id ~= code.client_id then return 'request_gone' end
 end
 if is_unasked and not is_all_covered() then return 'consent_gone' end
@@ -69,7 +69,7 @@ put(id, code)
 for _, one in ipairs(gone) do delete('code', one) end
 if pushed ~= '' then
   delete('pushed', pushed)
-  redis.call('ZREM', find_index('pushed', 'age', ''), pushed)
+  redis.call('ZREM', find_index('pushed', 'age', request.party), pushed)
 end
 if bound_client ~= '' and not bound then put(bound_client, parse('binding', ARGV[5])) end
 for i = FIRST, #ARGV, 3 do remember(i) end

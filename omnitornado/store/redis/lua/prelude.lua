@@ -91,7 +91,7 @@ local INDEXES = {
   device = function(r)
     return { { find_index('device', 'all', '') }, { find_index('device', 'client', r.client_id) } }
   end,
-  pushed = function() return { { find_index('pushed', 'all', '') } } end,
+  pushed = function(r) return { { find_index('pushed', 'all', r.party) } } end,
   binding = function() return {} end,
 }
 

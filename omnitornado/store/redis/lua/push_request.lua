@@ -1,7 +1,7 @@
 local id, request = ARGV[2], parse('pushed', ARGV[3])
 -- There may be ten thousand, of several KB each: what must go is found without a look at any. Those past their
 -- time go first, then the ones pushed longest ago, by an index of its own.
-local by_end, by_age = find_index('pushed', 'all', ''), find_index('pushed', 'age', '')
+local by_end, by_age = find_index('pushed', 'all', request.party), find_index('pushed', 'age', request.party)
 
 local function drop(ids)
   for _, one in ipairs(ids) do
@@ -12,6 +12,10 @@ local function drop(ids)
 end
 
 drop(redis.call('ZRANGEBYSCORE', by_end, '-inf', now - MARGIN))
+local before = get('pushed', id)
+if before and before.party ~= request.party then
+  redis.call('ZREM', find_index('pushed', 'age', before.party), id)
+end
 local known = redis.call('ZSCORE', by_age, id) and 1 or 0
 local excess = find_excess_count(redis.call('ZCARD', by_age) + 1 - known, LIMITS.pushed_requests)
 if excess > 0 then
