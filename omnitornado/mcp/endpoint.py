@@ -33,7 +33,6 @@ from omnitornado.mcp.limits import Limits, Quota, TaskLimits
 from omnitornado.mcp.listening import LISTEN
 from omnitornado.mcp.needed_scopes import ScopeError
 from omnitornado.mcp.neighbours.neighbours import Neighbours
-from omnitornado.mcp.neighbours.network import Bus
 from omnitornado.mcp.nested_read import read_nested
 from omnitornado.mcp.outlet import Outlet
 from omnitornado.mcp.principal import Principal
@@ -48,6 +47,7 @@ from omnitornado.mcp.streams import Change, Hub, Outbound
 from omnitornado.mcp.task_record import TaskStore
 from omnitornado.mcp.tasks import Tasks
 from omnitornado.mcp.tools import Tool
+from omnitornado.store.bus import Bus
 from omnitornado.store.transitions import StoreUnavailable
 
 log = logging.getLogger("omnitornado.mcp")
@@ -60,6 +60,10 @@ WEEK = 7 * 86400
 
 class EndpointStore(SessionStore, KeyStore, TaskStore, Protocol):
     """The transitions that an endpoint needs of the store."""
+
+    @property
+    def bus(self) -> Bus | None:
+        """Reaches the other processes that serve the endpoint; None where this one is alone."""
 
 
 class ToolSummary(msgspec.Struct, frozen=True):
@@ -89,7 +93,6 @@ class Endpoint:
         page_size: int = 1000,
         clock: Callable[[], float] = time.time,
         token_bytes: Callable[[int], bytes] = secrets.token_bytes,
-        bus: Bus | None = None,
     ) -> None:
         """
         Args:
@@ -106,8 +109,6 @@ class Endpoint:
             page_size: entries on a page of a list.
             clock: seconds since the epoch.
             token_bytes: random bytes.
-            bus: reaches the other processes that serve the endpoint on the same store; None where this one
-                is alone.
         """
         self._server = server if isinstance(server, MCPServer) else None
         self._hub = Hub()
@@ -130,9 +131,9 @@ class Endpoint:
             self._responder, self._hub, kept, events, answer_timeout=limits.answer_timeout, read=read
         )
         self._neighbours: Neighbours | None = None
-        if bus is not None:
+        if sessions.bus is not None:
             self._neighbours = Neighbours(
-                bus,
+                sessions.bus,
                 path=path,
                 hub=self._hub,
                 sessions=kept,

@@ -158,6 +158,11 @@ class EmbeddedStore:
         return self._state
 
     @property
+    def bus(self) -> None:
+        """One process has the files."""
+        return None
+
+    @property
     def outage(self) -> str | None:
         outage = self._engine.outage
         return None if outage is None else outage.reason

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import msgspec
 
+from omnitornado.store.bus import Bus
 from omnitornado.store.records import (
     AccessToken,
     AuthorizationCode,
@@ -358,6 +359,10 @@ class Store(Protocol):
 
 class RunningStore(Store, Protocol):
     """An engine, and its beginning and end."""
+
+    @property
+    def bus(self) -> Bus | None:
+        """Reaches the other processes that share it, from `start` on; None where there can't be any."""
 
     async def start(self) -> None:
         """Begin, on the running loop. Raises: StoreError."""

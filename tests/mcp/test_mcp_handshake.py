@@ -74,6 +74,8 @@ def test_a_session_id_is_random_visible_and_stored_as_its_digest() -> None:
     kept: dict[bytes, McpSession] = {}
 
     class Store:
+        bus = None
+
         async def open_mcp_session(self, session_hash: bytes, session: McpSession) -> None:
             kept[session_hash] = session
 
@@ -472,6 +474,8 @@ def test_a_store_that_fails_is_said_plainly_and_promises_nothing() -> None:
     """Our choice: 503, so that the client tries again."""
 
     class Failing:
+        bus = None
+
         async def open_mcp_session(self, session_hash: bytes, session: McpSession) -> None:
             raise StoreUnavailable("disk full")
 

@@ -23,6 +23,7 @@ from omnitornado.mcp.endpoint import Endpoint
 from omnitornado.mcp.neighbours.network import SILENCE
 from omnitornado.mcp.server import MCPServer
 from omnitornado.mcp.task_support import TaskSupport
+from omnitornado.store.bus import Subscription
 from omnitornado.store.embedded import EmbeddedStore
 from omnitornado.store.transitions import StoreUnavailable
 
@@ -53,16 +54,21 @@ class Line:
         *,
         on_up: Callable[[], None] | None = None,
         on_down: Callable[[], None] | None = None,
-    ) -> "Line.Heard":
+    ) -> Subscription:
         self._handlers.append(handle)
         if on_up is not None:
             on_up()
-        return Line.Heard(lambda: self._handlers.remove(handle))
+        return Subscription(topic, handle, close=lambda: self._handlers.remove(handle))
 
-    class Heard(msgspec.Struct):
-        """One listener."""
 
-        close: Callable[[], None]
+class SharedStore(EmbeddedStore):
+    """As one that several processes share."""
+
+    line: Line
+
+    @property
+    def bus(self) -> Line:  # type: ignore[override]
+        return self.line
 
 
 class Work:
@@ -135,12 +141,14 @@ def run_two(scenario: Callable[[Two], Awaitable[None]]) -> None:
 
     async def main() -> None:
         clock, line, work = Clock(), Line(), Work()
-        store = EmbeddedStore.open(None, clock=clock)
+        store = SharedStore.open(None, clock=clock)
+        assert isinstance(store, SharedStore)
+        store.line = line
         await store.start()
         wires = []
         for _ in range(2):
             server = build_server(work)
-            endpoint = Endpoint(server, path="/mcp", sessions=store, clock=clock, bus=line)
+            endpoint = Endpoint(server, path="/mcp", sessions=store, clock=clock)
             await endpoint.start()
             wires.append(Wire(endpoint, server))
         two = Two(wires[0], wires[1], line, work, clock)

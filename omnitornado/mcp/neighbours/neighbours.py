@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 from omnitornado.mcp.handshake import Handshake
-from omnitornado.mcp.neighbours.network import Bus, Network
+from omnitornado.mcp.neighbours.network import Network
 from omnitornado.mcp.neighbours.sessions import FarSessions
 from omnitornado.mcp.neighbours.tasks import FarTasks
 from omnitornado.mcp.sessions import Sessions
 from omnitornado.mcp.streams import Hub
 from omnitornado.mcp.tasks import Tasks
+from omnitornado.store.bus import Bus
 
 
 class Neighbours:

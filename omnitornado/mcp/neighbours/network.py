@@ -9,11 +9,12 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from omnitornado.mcp.neighbours.messages import Asked, Envelope, Gone, Hello, Here, Message, Said
+from omnitornado.store.bus import Bus, Subscription
 from omnitornado.store.transitions import StoreUnavailable
 
 log = logging.getLogger("omnitornado.mcp")
@@ -30,31 +31,6 @@ MAX_WAITING = 10_000
 M = TypeVar("M")
 Ask = Callable[[Any], Awaitable[Any]]
 """Answers a question; None where nothing is known."""
-
-
-class Subscription(Protocol):
-    """One listener of a bus."""
-
-    @property
-    def close(self) -> Callable[[], None]:
-        """Ends it."""
-
-
-class Bus(Protocol):
-    """Carries messages to every process that listens, the sender included."""
-
-    async def publish(self, topic: str, message: bytes) -> None:
-        """Raises: StoreUnavailable."""
-
-    def subscribe(
-        self,
-        topic: str,
-        handle: Callable[[bytes], None],
-        *,
-        on_up: Callable[[], None] | None = None,
-        on_down: Callable[[], None] | None = None,
-    ) -> Subscription:
-        """`on_up`: the topic is heard (again)."""
 
 
 class Network:

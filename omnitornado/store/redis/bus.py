@@ -1,59 +1,19 @@
-"""Messages between the processes that share a store, over Redis's pub/sub.
-
-A message reaches every process that listens at that moment, its sender included, and is kept nowhere: who
-must not miss one looks again when the line is back (`on_up`), and relies on nothing while it is down
-(`on_down`).
-"""
+"""The `Bus` of the store (`store/bus.py`) over Redis's pub/sub."""
 
 import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
-import msgspec
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
+from omnitornado.store.bus import Handle, Subscription
 from omnitornado.store.redis.link import PAUSE, Link
 
 PING_INTERVAL = 5.0
 """Seconds without a message after which Redis is asked whether it is still there."""
-
-Handle = Callable[[bytes], None]
-
-
-class Bus(Protocol):
-    """Topics are short texts; a message is bytes."""
-
-    @property
-    def is_up(self) -> bool:
-        """Whether messages arrive at the moment."""
-
-    async def publish(self, topic: str, message: bytes) -> None:
-        """Send to all who listen. Raises: StoreUnavailable."""
-
-    def subscribe(
-        self,
-        topic: str,
-        handle: Handle,
-        *,
-        on_up: Callable[[], None] | None = None,
-        on_down: Callable[[], None] | None = None,
-    ) -> "Subscription":
-        """Hear of a topic from now on. `handle` is called on the event loop and must be quick. `on_up`: each
-        time the topic is heard (again), which is soon after this call; `on_down`: each time the line breaks.
-        """
-
-
-class Subscription(msgspec.Struct, eq=False):
-    """One listener; `close()` ends it."""
-
-    topic: str
-    handle: Handle
-    on_up: Callable[[], None] | None
-    on_down: Callable[[], None] | None
-    close: Callable[[], None] = lambda: None
 
 
 class RedisBus:
