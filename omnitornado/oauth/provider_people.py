@@ -3,7 +3,7 @@
 An e-mail address counts where the provider verified it, and nowhere else. One of the rules is enough.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -24,26 +24,23 @@ class AdmissionRules(msgspec.Struct, frozen=True, kw_only=True):
     """A claim, dots leading into objects, and the value that it must have or hold."""
     username_claim: str = "sub"
 
-    def list_needed(self) -> Iterator[str]:
-        """The claims that the rules rest on."""
-        yield self.username_claim
-        if self.emails or self.domains or self.username_claim == "email":
-            yield "email"
-            yield "email_verified"
-        for name, _ in self.claims:
-            yield name
-
-    def lack(self, claims: Mapping[str, Any]) -> bool:
-        """Whether more claims could change what the rules say."""
-        return any(find_claim(claims, name) is None for name in self.list_needed())
+    def may_need_more(self, claims: Mapping[str, Any]) -> bool:
+        """Whether claims that are missing could change what the rules say."""
+        if self._find_value(claims) is None:
+            return True
+        if self.let_in(claims):
+            return False
+        needed = [name for name, _ in self.claims]
+        if self.emails or self.domains:
+            needed += ["email", "email_verified"]
+        return any(find_claim(claims, name) is None for name in needed)
 
     def find_name(self, claims: Mapping[str, Any]) -> str:
         """Who it is at the provider. Raises: ProviderError."""
-        is_email = self.username_claim == "email"
-        value: Any = find_verified_email(claims) if is_email else find_claim(claims, self.username_claim)
+        value = self._find_value(claims)
         if value is None:
             raise ProviderError(
-                f"there is no {'verified ' if is_email else ''}{self.username_claim}",
+                f"there is no {self.username_claim}, or it is not verified",
                 failure=Failure.UNUSABLE,
                 reason="oidc_claim_missing",
             )
@@ -52,6 +49,11 @@ class AdmissionRules(msgspec.Struct, frozen=True, kw_only=True):
                 f"{self.username_claim} is not a name", failure=Failure.UNUSABLE, reason="oidc_name_malformed"
             )
         return str(value)
+
+    def _find_value(self, claims: Mapping[str, Any]) -> Any:
+        if self.username_claim == "email":
+            return find_verified_email(claims)
+        return find_claim(claims, self.username_claim)
 
     def let_in(self, claims: Mapping[str, Any]) -> bool:
         """Whether one of the rules lets the person in."""

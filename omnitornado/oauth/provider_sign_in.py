@@ -3,10 +3,11 @@ provider.
 
 A browser goes there with `state`, `nonce` and a PKCE challenge, and comes back with a code. The checks, in
 order:
-1. `state` is one that this browser was given, lately, and that has not come back before (login CSRF, replay).
+1. `state` is one that this browser was given, and lately (login CSRF).
 2. `iss`, where it is there or announced, is the provider (mix-up). So it is for an error.
 3. The code is exchanged with its verifier (injection), and the ID token is checked, `nonce` included.
 4. Who it is, and whether they are let in.
+5. `state` has signed nobody in before (replay).
 """
 
 import secrets
@@ -135,18 +136,16 @@ class ProviderSignIn:
         now: float,
     ) -> Person:
         """The person, signed in. `address`: the browser's. Raises: ProviderError."""
-        pending = await self._use_up(pending, redirect_uri, now=now)
+        pending = self._check_pending(pending, redirect_uri, now=now)
         metadata = await self._metadata.find(now=now)
-        issuer = parameters.get("iss")
-        if issuer != self.provider.issuer and (issuer is not None or metadata.announces_issuer):
-            raise ProviderError(
-                "the response is from another issuer, or does not say from which",
-                failure=Failure.UNUSABLE,
-                reason="oidc_issuer_mismatch",
-            )
-        code = check_response(parameters)
+        check_response_issuer(parameters, self.provider.issuer, metadata)
         tokens = await redeem_code(
-            code, pending, provider=self.provider, metadata=metadata, fetch=self._fetch, address=address
+            check_response(parameters),
+            pending,
+            provider=self.provider,
+            metadata=metadata,
+            fetch=self._fetch,
+            address=address,
         )
         claims = await check_id_token(
             tokens.id_token,
@@ -157,10 +156,14 @@ class ProviderSignIn:
             access_token=tokens.access_token,
             now=now,
         )
-        return await self._let_in(claims, tokens, metadata, address=address)
+        person = await self._let_in(claims, tokens, metadata, address=address)
+        await self._use_up(pending, now=now)
+        return person
 
-    async def _use_up(self, pending: PendingSignIn | None, redirect_uri: str, *, now: float) -> PendingSignIn:
-        """What was begun, which can't be finished again from here on. Raises: ProviderError."""
+    def _check_pending(
+        self, pending: PendingSignIn | None, redirect_uri: str, *, now: float
+    ) -> PendingSignIn:
+        """Raises: ProviderError for what this browser did not begin, or not lately, or not for this."""
         if pending is None:
             raise ProviderError(
                 "this browser has not begun this", failure=Failure.ENDED, reason="oidc_state_unknown"
@@ -173,30 +176,18 @@ class ProviderSignIn:
                 failure=Failure.ENDED,
                 reason="oidc_state_unknown",
             )
-        outcome = await self._store.use_once(
-            "provider_sign_in", pending.issuer, pending.state, expires_at=pending.expires_at, now=now
-        )
-        if outcome is UseOutcome.REPLAYED:
-            raise ProviderError("it has been used", failure=Failure.ENDED, reason="oidc_state_replayed")
-        if outcome is UseOutcome.FULL:
-            raise ProviderError(
-                "too many are remembered", failure=Failure.UNREACHABLE, reason="oidc_states_cap"
-            )
         return pending
 
     async def _let_in(
         self, claims: dict[str, Any], tokens: ProviderTokens, metadata: ProviderMetadata, *, address: str
     ) -> Person:
         """Raises: ProviderError."""
-
-        async def ask_for_more() -> dict[str, Any]:
-            return await fetch_userinfo(claims, tokens, metadata=metadata, fetch=self._fetch, address=address)
-
         rules = self._admission
-        if rules.lack(claims) and not (rules.everyone and rules.username_claim in claims):
-            claims = await ask_for_more()
-        name = rules.find_name(claims)
-        username = self._people.find_provider_name(name)
+        if rules.may_need_more(claims):
+            claims = await fetch_userinfo(
+                claims, tokens, metadata=metadata, fetch=self._fetch, address=address
+            )
+        username = self._people.find_provider_name(rules.find_name(claims))
         person = self._people.find(username)
         if person is None:
             raise ProviderError(
@@ -211,8 +202,34 @@ class ProviderSignIn:
             )
         return person if person.name else replace(person, name=find_shown_name(claims))
 
+    async def _use_up(self, pending: PendingSignIn, *, now: float) -> None:
+        """Last, although a code that is replayed then reaches the provider again: what anybody could have
+        remembered by making codes up would keep everyone else from signing in once it is too much. Raises:
+        ProviderError.
+        """
+        outcome = await self._store.use_once(
+            "provider_sign_in", pending.issuer, pending.state, expires_at=pending.expires_at, now=now
+        )
+        if outcome is UseOutcome.REPLAYED:
+            raise ProviderError("it has been used", failure=Failure.ENDED, reason="oidc_state_replayed")
+        if outcome is UseOutcome.FULL:
+            raise ProviderError(
+                "too many are remembered", failure=Failure.UNREACHABLE, reason="oidc_states_cap"
+            )
+
     async def _find_key(self, *, now: float) -> bytes:
         return await self._store.find_or_create_key(KEY_NAME, self._token_bytes(32), now=now)
+
+
+def check_response_issuer(parameters: Parameters, issuer: str, metadata: ProviderMetadata) -> None:
+    """RFC 9207 §2.4. Raises: ProviderError."""
+    told = parameters.get("iss")
+    if told != issuer and (told is not None or metadata.announces_issuer):
+        raise ProviderError(
+            "the response is from another issuer, or does not say from which",
+            failure=Failure.UNUSABLE,
+            reason="oidc_issuer_mismatch",
+        )
 
 
 def check_response(parameters: Parameters) -> str:

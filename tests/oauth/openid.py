@@ -48,6 +48,7 @@ class FakeProvider:
         """Members of the token response."""
         self.replies: dict[str, Fetched | FetchError] = {}
         """What is said instead, by path."""
+        self.takes_codes_again = False
         self.held: dict[str, asyncio.Event] = {}
         """What is said only once something happens, by path."""
         self.asked: list[tuple[str, str]] = []
@@ -112,7 +113,9 @@ class FakeProvider:
         form = {name: value[0] for name, value in parse_qs(body.decode()).items()}
         if not self._is_ours(headers, form):
             return build_reply({"error": "invalid_client"}, status=401)
-        asked = self._codes.pop(form["code"], None)
+        asked = self._codes.get(form["code"])
+        if not self.takes_codes_again:
+            self._codes.pop(form["code"], None)
         challenge = encode(hashlib.sha256(form["code_verifier"].encode()).digest())
         if (
             asked is None

@@ -6,7 +6,7 @@ import pytest
 
 from omnitornado.net.fetched import FetchError
 from omnitornado.oauth.people import People, Person, ProviderPeople
-from omnitornado.oauth.provider import Failure
+from omnitornado.oauth.provider import Failure, ProviderError
 from omnitornado.oauth.provider_people import AdmissionRules
 
 from .openid import CLIENT_ID, FakeProvider, build_reply
@@ -124,34 +124,45 @@ def test_a_state_that_was_not_given_out_is_refused(state: str | None) -> None:
 
 
 def test_an_answer_is_good_once() -> None:
-    """Required by RFC 9700 §4.7.1 (one-time use): a callback that comes again reaches the provider no
-    more.
-    """
+    """Required by RFC 9700 §4.7.1 (one-time use): whether the provider takes its code again or not."""
 
     async def scenario(steps: Steps) -> None:
-        departure = await steps.begin()
-        answer = steps.fake.authorize(departure.url)
-        await steps.finish(answer, departure.sealed)
-        asked = list(steps.fake.asked)
-        steps.sign_in = steps.build()  # a restart does not forget it
-        with refused("oidc_state_replayed", Failure.ENDED):
+        for takes_codes_again, reason in ((True, "oidc_state_replayed"), (False, "oidc_token_refused")):
+            steps.fake.takes_codes_again = takes_codes_again
+            departure = await steps.begin()
+            answer = steps.fake.authorize(departure.url)
             await steps.finish(answer, departure.sealed)
-        assert steps.fake.asked == asked
+            steps.sign_in = steps.build()  # a restart does not forget it
+            with refused(reason):
+                await steps.finish(answer, departure.sealed)
 
     run(scenario)
 
 
-def test_an_answer_that_failed_can_not_be_tried_again_with_another_code() -> None:
-    """Our choice: state goes with the first answer, whatever that one was."""
+def test_another_code_does_not_make_an_answer_good_again() -> None:
+    """Required by RFC 9700 §4.7.1: nor does another sign-in of the same person's."""
 
     async def scenario(steps: Steps) -> None:
+        steps.fake.takes_codes_again = True
         departure = await steps.begin()
-        with refused("oidc_denied"):
-            await steps.finish(
-                steps.fake.authorize(departure.url, code=None, error="access_denied"), departure.sealed
-            )
-        with refused("oidc_state_replayed"):
+        await steps.finish(steps.fake.authorize(departure.url), departure.sealed)
+        with refused("oidc_state_replayed", Failure.ENDED):
             await steps.finish(steps.fake.authorize(departure.url), departure.sealed)
+
+    run(scenario)
+
+
+def test_answers_that_somebody_makes_up_leave_nothing_behind() -> None:
+    """Our choice: whoever could fill what is remembered would keep everyone else from signing in."""
+
+    async def scenario(steps: Steps) -> None:
+        for changed in ({"code": "made up"}, {"iss": "https://evil.example"}, {"code": None}):
+            with pytest.raises(ProviderError):
+                await steps.go(**changed)
+        steps.fake.claims["sub"] = "x" * 300
+        with pytest.raises(ProviderError):
+            await steps.go()
+        assert len(steps.store._state.used) == 0
 
     run(scenario)
 
@@ -377,6 +388,25 @@ def test_claims_that_the_id_token_lacks_come_from_userinfo() -> None:
         assert steps.fake.asked[-1] == ("GET", "/userinfo")
         steps.fake.userinfo["sub"] = "249"
         with refused("oidc_userinfo_subject", Failure.UNUSABLE):
+            await steps.go()
+
+    run(scenario, admission=rules)
+
+
+def test_userinfo_is_asked_only_where_it_could_change_something() -> None:
+    """Our choice: a request less, and one that can fail less."""
+    rules = AdmissionRules(
+        emails=frozenset({"ada@example.com"}), claims=(("groups", "staff"),), username_claim="sub"
+    )
+
+    async def scenario(steps: Steps) -> None:
+        steps.fake.replies["/userinfo"] = FetchError("it is away", reason="fetch_failed")
+        assert await steps.go()
+        steps.fake.claims["email"] = "eve@example.com"
+        with refused("fetch_failed"):
+            await steps.go()
+        steps.fake.claims["groups"] = ["guests"]
+        with refused("oidc_not_allowed"):
             await steps.go()
 
     run(scenario, admission=rules)
