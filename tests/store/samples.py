@@ -29,6 +29,8 @@ from omnitornado.store.records import (
 from omnitornado.store.transitions import RefreshSuccessor
 
 START = 1_800_000_000.0
+JKT = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"
+"""A key's thumbprint, in all that may be bound to one: no engine may lose it."""
 
 
 class Clock:
@@ -68,6 +70,7 @@ def build_code(**changed: Any) -> AuthorizationCode:
         "resources": ("/mcp",),
         "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
         "expires_at": START + 60,
+        "dpop_jkt": JKT,
     }
     return AuthorizationCode(**members | changed)
 
@@ -112,12 +115,13 @@ def build_grant(name: str = "grant-1", **changed: Any) -> Grant:
         "expires_at": START + 86_400,
         "refresh_hash": digest(name + " refresh 0"),
         "public_id": name,
+        "jkt": JKT,
     }
     return Grant(**members | changed)
 
 
 def build_access(grant: Grant, **changed: Any) -> AccessToken:
-    members: dict[str, Any] = {"grant_id": grant.grant_id, "expires_at": START + 3600}
+    members: dict[str, Any] = {"grant_id": grant.grant_id, "expires_at": START + 3600, "jkt": JKT}
     return AccessToken(**members | changed)
 
 

@@ -32,15 +32,16 @@ def old(tmp_path: Path) -> Path:
 def _build_expected(n: str) -> dict[str, tuple[object, object]]:
     end = START + 10**9
     client_id = f"client-{n}"
-    grant = samples.build_grant(f"grant-{n}", client_id=client_id, expires_at=end)
+    # From before anything could be bound to a key.
+    grant = samples.build_grant(f"grant-{n}", client_id=client_id, expires_at=end, jkt="")
     return {
         "client": (client_id, samples.build_client(client_id, used_at=START)),
         "code": (
             digest(f"code {n}"),
-            samples.build_code(client_id=client_id, expires_at=end, grant_id=grant.grant_id),
+            samples.build_code(client_id=client_id, expires_at=end, grant_id=grant.grant_id, dpop_jkt=""),
         ),
         "grant": (grant.grant_id, grant),
-        "access": (digest(f"token {n}"), samples.build_access(grant, expires_at=end)),
+        "access": (digest(f"token {n}"), samples.build_access(grant, expires_at=end, jkt="")),
         "session": (digest(f"session {n}"), samples.build_session(expires_at=end)),
         "binding": (client_id, samples.build_binding(client_id=client_id)),
         "mcp_session": (digest(f"mcp {n}"), samples.build_mcp_session(expires_at=end)),
