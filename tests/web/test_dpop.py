@@ -8,6 +8,7 @@ import pytest
 from oauth.keys import make_key
 from oauth.proofs import find_thumbprint, prove
 from tornado.httpclient import HTTPResponse
+from tornado.ioloop import IOLoop
 
 from omnitornado.oauth.dpop import ALGORITHMS
 from omnitornado.web.mcp_call import McpCallHandler
@@ -68,6 +69,14 @@ class Holder:
         return await self.site.fetch(
             path, method=method, headers=headers, body=BODY if method == "POST" else None
         )
+
+
+@pytest.fixture(params=["off", "auto"], ids=["plain", "fast"])
+def site(io_loop: IOLoop, start_site: StartSite, request: pytest.FixtureRequest) -> Site:
+    """On Tornado's own connection, and on the fast one."""
+    tables = {"server": {"speed": request.param, "shutdown_grace": "0s"}}
+    site: Site = io_loop.run_sync(lambda: start_site(settings=tables))
+    return site
 
 
 @pytest.fixture
@@ -169,6 +178,13 @@ async def test_two_proofs_are_one_too_many(site: Site, holder: Holder) -> None:
     assert (await exchange(site.port, doubled)).status == 401
     assert (await holder.call(token, proof=f"{first}, {second}")).code == 401
     assert (await holder.call(token, proof=first)).code == 200
+    form = b"grant_type=refresh_token&refresh_token=x&client_id=preset&client_secret=" + SECRET.encode()
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    for _ in range(2):  # the first request for a name takes the long way
+        request = build_request("POST /token", site.port, headers=kind, body=form)
+        lines = "".join(f"\r\nDPoP: {holder.prove('/token')}" for _ in range(2)) + "\r\n"
+        answer = await exchange(site.port, request.replace(b"\r\n", lines.encode(), 1))
+        assert (answer.status, json.loads(answer.body)["error"]) == (400, "invalid_dpop_proof")
 
 
 @pytest.mark.gen_test
