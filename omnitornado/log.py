@@ -52,7 +52,8 @@ def _format_value(value: Any) -> str:
         text = " ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
     if is_plain(text):
         return text
-    return json.dumps(text[:MAX_VALUE])
+    # JSON lets DEL stand, which is a control character like the others.
+    return json.dumps(text[:MAX_VALUE]).replace("\x7f", "\\u007f")
 
 
 class LineHandler(logging.StreamHandler[TextIO]):

@@ -19,6 +19,7 @@ from omnitornado.oauth.client import (
     DocumentSource,
     OAuthClient,
 )
+from omnitornado.oauth.client_metadata import clean_name
 from omnitornado.oauth.jose import MAX_INLINE_KEYS, JoseError, read_key_set
 from omnitornado.oauth.redirect_uri import parse_redirect_uri
 
@@ -71,7 +72,7 @@ def parse_document(url: str, document: Mapping[str, Any], source: DocumentSource
 def _find_name(value: object) -> str:
     if not isinstance(value, str):
         return ""
-    return " ".join("".join(c if c.isprintable() else " " for c in value).split())[:MAX_NAME]
+    return clean_name(value)[:MAX_NAME]
 
 
 def _find_redirect_uris(value: object) -> tuple[str, ...]:

@@ -32,6 +32,8 @@ from omnitornado.store.records import Client
 
 MAX_REDIRECT_URIS: Final = 32
 MAX_NAME: Final = 200
+BLANK: Final = "\u115f\u1160\u2800\u3164\uffa0"
+"""Letters, by Unicode, that show nothing (Hangul fillers, the Braille blank): a name of these is none."""
 MAX_TEXT: Final = 2048
 URI_MEMBERS: Final = ("client_uri", "logo_uri", "tos_uri", "policy_uri")
 TEXT_MEMBERS: Final = ("software_id", "software_version")
@@ -251,6 +253,11 @@ def _parse_strings(value: object, name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value))
 
 
+def clean_name(text: str) -> str:
+    """One line that can be seen: without control and direction characters, and letters that are blank."""
+    return " ".join("".join(c if c.isprintable() and c not in BLANK else " " for c in text).split())
+
+
 def check_name(value: object, redirect_uris: tuple[str, ...]) -> str:
     """The name a person will read. One that is missing is made from the redirect host."""
     fallback = parse_redirect_uri(redirect_uris[0]).shown_host if redirect_uris else "Unnamed device"
@@ -258,7 +265,7 @@ def check_name(value: object, redirect_uris: tuple[str, ...]) -> str:
         return fallback
     if not isinstance(value, str):
         _refuse("client_name must be a string")
-    name = " ".join("".join(c if c.isprintable() else " " for c in value).split())
+    name = clean_name(value)
     if len(name) > MAX_NAME:
         _refuse(f"client_name has more than {MAX_NAME} characters")
     return name or fallback

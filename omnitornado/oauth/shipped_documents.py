@@ -14,18 +14,36 @@ CHATGPT: Final = re.compile(r"https://chatgpt\.com/oauth/(?P<id>[A-Za-z0-9_-]{1,
 """One for each connection, where the server does not say that it sends `iss`."""
 CODEX: Final = re.compile(r"https://chatgpt\.com/oauth/codex/(?P<id>[A-Za-z0-9_-]{1,128})/client\.json")
 
-HOSTS: Final[Mapping[str, str]] = {
-    "chatgpt": "chatgpt.com",
-    "openai": "chatgpt.com",
-    "codex": "chatgpt.com",
-    "claude": "claude.ai",
-    "anthropic": "claude.ai",
-    "cursor": "cursor.com",
-    "visual studio code": "vscode.dev",
-    "vs code": "vscode.dev",
-    "vscode": "vscode.dev",
+_OPENAI: Final = ("chatgpt.com", "openai.com")
+_ANTHROPIC: Final = ("claude.ai", "claude.com", "anthropic.com")
+_CURSOR: Final = ("cursor.com",)
+_VSCODE: Final = ("vscode.dev", "visualstudio.com")
+
+HOSTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "chatgpt": _OPENAI,
+    "openai": _OPENAI,
+    "codex": _OPENAI,
+    "claude": _ANTHROPIC,
+    "anthropic": _ANTHROPIC,
+    "cursor": _CURSOR,
+    "visual studio code": _VSCODE,
+    "vs code": _VSCODE,
+    "vscode": _VSCODE,
 }
-"""Words in a client's name that a person will take for one of these, and whose host it then has."""
+"""Words in a client's name that a person will take for one of these, and the hosts it then has."""
+
+ALIKE: Final = str.maketrans(
+    {
+        letter: shown
+        for shown, letters in {
+            "a": "аɑα", "c": "сϲᴄ", "d": "ԁɗ", "e": "еɛєε", "g": "ցɡ", "h": "һհ", "l": "iіıιjlӏǀ|1!",
+            "m": "мʍ", "n": "ոп", "o": "оοօσө0", "p": "рρ", "r": "гᴦ", "s": "ѕꜱ", "t": "тτ",
+            "u": "υսµц", "v": "ѵν", "x": "хχ×", "y": "уүγ",
+        }.items()
+        for letter in letters
+    }
+)  # fmt: skip
+"""Letters and digits by the one they are easily taken for, in lower case. The commonest alone."""
 
 
 def find_shipped(url: str) -> dict[str, Any] | None:
@@ -34,14 +52,20 @@ def find_shipped(url: str) -> dict[str, Any] | None:
 
 
 def find_imitated(name: str, host: str) -> str | None:
-    """The host of the well-known client that a name sounds like, where it comes from another host; None where
-    there is nothing wrong with it. A hint for a person, and no more: letters can be made to look alike.
+    """The host of the well-known client that a name looks like, where it comes from another host; None where
+    there is nothing wrong with it. A hint for a person, and no more.
     """
-    words = " ".join(re.findall(r"[a-z]+", unicodedata.normalize("NFKD", name).casefold()))
+    words = " ".join(re.findall(r"[a-z]+", _build_skeleton(name)))
     for word, known in HOSTS.items():
-        if re.search(rf"\b{word}\b", words):
-            return None if host == known or host.endswith("." + known) else known
+        if re.search(rf"\b{_build_skeleton(word)}\b", words):
+            return None if any(host == one or host.endswith("." + one) for one in known) else known[0]
     return None
+
+
+def _build_skeleton(name: str) -> str:
+    """What names that look alike have in common: no marks on letters, and one letter for all like it."""
+    plain = unicodedata.normalize("NFKD", name).casefold()
+    return "".join(c for c in plain if not unicodedata.combining(c)).translate(ALIKE)
 
 
 def _find_by_pattern(url: str) -> dict[str, Any] | None:

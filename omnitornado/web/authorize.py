@@ -183,7 +183,6 @@ class AuthorizeHandler(AuthorizationHandler):
     async def post(self) -> None:
         """RFC 6749 §3.1 allows POST. A Lax cookie does not come with one from elsewhere: go on as GET."""
         parameters = self.parse_form()
-        parameters.check_unique()
         pairs = [*parameters.values.items(), *(("resource", url) for url in parameters.resources)]
         self.redirect("/authorize?" + urlencode(pairs), status=303)
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from omnitornado.oauth.authorize import AuthorizationRequest
 from omnitornado.oauth.client import OAuthClient
 from omnitornado.oauth.people import Person
+from omnitornado.oauth.redirect_uri import RedirectUri
 from omnitornado.oauth.shipped_documents import find_imitated
 from omnitornado.store.records import Grant
 from omnitornado.web.services import ScopeTool, Services
@@ -40,7 +41,7 @@ async def build_consent_view(
     """
     client, uri = request.client, request.redirect_uri
     return {
-        **build_client_view(client),
+        **build_client_view(client, uri),
         "person": person.shown_name,
         "client_id": client.client_id,
         "client_uri": client.client_uri if _is_https(client.client_uri) else None,
@@ -54,15 +55,27 @@ async def build_consent_view(
     }
 
 
-def build_client_view(client: OAuthClient) -> dict[str, Any]:
-    """Who a client says it is, and who stands for that."""
+def build_client_view(client: OAuthClient, uri: RedirectUri | None = None) -> dict[str, Any]:
+    """Who a client says it is, and who stands for that. `uri`: where it is answered, if anywhere."""
     return {
         "client_name": client.client_name,
         "self_registered": not client.is_preset,
         "publisher": None if client.origin is None else client.origin.host,
         "is_verified": client.is_verified,
-        "imitated": None if client.origin is None else find_imitated(client.client_name, client.origin.host),
+        "imitated": _find_imitated(client, uri),
     }
+
+
+def _find_imitated(client: OAuthClient, uri: RedirectUri | None) -> str | None:
+    """Whose app a name looks like that comes from elsewhere: by the host of its document, or for one that
+    registered itself by the host that it is answered at. What is answered on the person's own computer may be
+    the real one; the page warns of those anyway.
+    """
+    if client.origin is not None:
+        return find_imitated(client.client_name, client.origin.host)
+    if client.is_preset or uri is None or uri.is_on_device:
+        return None
+    return find_imitated(client.client_name, uri.host)
 
 
 def list_resources(paths: Sequence[str], services: Services, issuer: str) -> list[str]:

@@ -9,6 +9,7 @@ from tornado.web import HTTPError
 
 from omnitornado.oauth.browser_session import build_form_token, is_cookie, is_form_token
 from omnitornado.oauth.errors import OAuthError
+from omnitornado.oauth.form import Parameters
 from omnitornado.oauth.people import Person
 from omnitornado.oauth.resource import DEFAULT_PORTS
 from omnitornado.store.records import BrowserSession
@@ -131,6 +132,12 @@ class PageHandler(BaseHandler):
         return is_form_token(self.get_cookie(self._departure_name), self.cookie, "departed", shown)
 
     # Forms
+
+    def parse_form(self) -> Parameters:
+        """A form of a page, each field once: of two decisions none counts. Raises: OAuthError."""
+        form = super().parse_form()
+        form.check_unique()
+        return form
 
     def build_form_token(self, purpose: str, shown: str = "") -> str:
         """The anti-forgery field for a form of this page."""

@@ -8,6 +8,72 @@ from web.conftest import StartSite
 from web.device_steps import start
 from web.site import CALLBACK, Site, read_query
 
+TAMPERED = [
+    "https://app.example/callback/../evil",
+    "https://app.example/callback/..;/evil",
+    "https://app.example/%63allback",
+    "https://app.example/callback%2f..%2fevil",
+    "https://app.example/callbackevil",
+    "https://app.example//callback",
+    "https://app.example/callback?",
+    "https://app.example/callback&redirect_uri=https://evil.example",
+    "https://app.example/callback;evil",
+    "https://app.example/callback#",
+    "https://app.example/CALLBACK",
+    "https://APP.example/callback",
+    "https://app.example./callback",
+    "https://app.example:443/callback",
+    "https://app.example:8443/callback",
+    "https://evil.app.example/callback",
+    "https://app.example.evil.example/callback",
+    "https://app.exampIe/callback",
+    "https://\u0430pp.example/callback",
+    "https://app.example%00.evil.example/callback",
+    "https://app.example%2eevil.example/callback",
+    "https://user:password@app.example/callback",
+    "https:app.example/callback",
+    "https:/app.example/callback",
+    "https:///app.example/callback",
+    "https:\\\\app.example\\callback",
+    "http://app.example/callback",
+    "HTTPS://app.example/callback",
+    " https://app.example/callback",
+    "https://app.example/callback ",
+    "https://app.example/callback\t",
+    "https://app.example/callback\r\nLocation: https://evil.example",
+    "data:text/html,<script>alert(1)</script>",
+    "vbscript:x",
+    "blob:https://app.example/callback",
+    "about:blank",
+    "/callback",
+    "callback",
+    "https://app.example/callback,https://evil.example/",
+    "https://app.example/callback https://evil.example/",
+]
+TAMPERED_LOOPBACK = [
+    "http://127.0.0.1/callback/evil",
+    "http://127.0.0.1:4711/evil",
+    "http://127.0.0.1:4711/callback?x=1",
+    "http://127.0.0.1:4711@evil.example/callback",
+    "http://127.0.0.1:4711.evil.example/callback",
+    "http://127.0.0.1:99999/callback",
+    "http://127.0.0.1:/callback",
+    "http://127.0.0.1:0/callback",
+    "http://127.0.0.1:-1/callback",
+    "http://localhost/callback",
+    "http://[::1]/callback",
+    "http://127.1/callback",
+    "http://2130706433/callback",
+    "http://0x7f000001/callback",
+    "http://0177.0.0.1/callback",
+    "http://127.0.0.2/callback",
+    "http://0.0.0.0/callback",
+    "http://[::ffff:127.0.0.1]/callback",
+    "https://127.0.0.1/callback",
+    "http://evil.example#@127.0.0.1/callback",
+    "http://evil.example\\@127.0.0.1/callback",
+]
+
 
 @pytest.mark.gen_test
 @pytest.mark.parametrize(
@@ -28,6 +94,8 @@ from web.site import CALLBACK, Site, read_query
         {"client_id": "unbound", "redirect_uri": "javascript:alert(1)//"},
         {"client_id": "unbound", "redirect_uri": "http://evil.example/callback"},
         {"client_id": "native", "redirect_uri": "http://127.0.0.1.evil.example/callback"},
+        *({"redirect_uri": uri} for uri in TAMPERED),
+        *({"client_id": "native", "redirect_uri": uri} for uri in TAMPERED_LOOPBACK),
     ],
 )
 async def test_without_a_safe_address_the_person_sees_a_page(
@@ -115,3 +183,22 @@ async def test_nothing_is_sent_to_an_address_that_nobody_approved(site: Site, br
     page = await browser.open_consent(site.build_authorize_url(client_id="unbound", redirect_uri=evil))
     answer = await browser.submit(find_forms(page)[0], action="deny")
     assert answer.headers["Location"].startswith(evil + "?error=access_denied")
+
+
+@pytest.mark.gen_test
+async def test_no_redirect_after_a_form_takes_the_form_along(site: Site, browser: Browser) -> None:
+    """Required by RFC 9700 §4.12: never 307 or 308, with which a browser posts the password to the client."""
+    page = await browser.get(site.build_authorize_url())
+    login = find_forms(await browser.follow(page))[0]
+    answers = [await browser.submit(login, username="ada", password="password")]
+    consent = find_forms(await browser.follow(answers[0]))[0]
+    answers.append(await browser.submit(consent, action="deny"))
+    answers.append(await browser.submit(consent, action="approve"))
+    query = site.build_authorize_url().partition("?")[2]
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    answers.append(await browser.request("POST", "/authorize", body=query, headers=headers))
+    account = next(form for form in find_forms(await browser.get("/account")) if form.action == "/logout")
+    answers.append(await browser.submit(account))
+    assert [answer.code for answer in answers] == [303] * 5
+    assert all(answer.headers["Referrer-Policy"] == "no-referrer" for answer in answers)
+    assert all(answer.headers["Cache-Control"] == "no-store" for answer in answers)

@@ -108,6 +108,17 @@ def test_no_other_address_is_one_of_them(url: str) -> None:
         ("OpenAI Codex", "attacker.example", "chatgpt.com"),
         ("VS  Code", "attacker.example", "vscode.dev"),
         ("Visual Studio Code", "vscode.dev", None),
+        ("Cl\u0430ude", "attacker.example", "claude.ai"),
+        ("CIaude", "attacker.example", "claude.ai"),
+        ("C1aude Code", "attacker.example", "claude.ai"),
+        ("Cl\u0430u\u0501\u0435", "attacker.example", "claude.ai"),
+        ("Çläüdé", "attacker.example", "claude.ai"),
+        ("\u0421\u04af\u0433s\u043er", "attacker.example", None),
+        ("\u0421u\u0433s\u043er", "attacker.example", "cursor.com"),
+        ("0penAI", "attacker.example", "chatgpt.com"),
+        ("VSC\u043ede", "attacker.example", "vscode.dev"),
+        ("Cursor", "claude.com", "cursor.com"),
+        ("Claude", "claude.com", None),
     ],
 )
 def test_a_name_that_sounds_like_one_of_them_gives_its_host(
