@@ -140,6 +140,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "mcp_url": "https://mcp.example/mcp",
         "issuer": "https://mcp.example",
         "guides": [GUIDE],
+        "upstreams": [],
         "signed_in": False,
     },
     "account.html": {
@@ -218,6 +219,10 @@ STATES: list[tuple[str, dict[str, Any]]] = [
     ("error.html", dict.fromkeys(("title", "message", "hint", "reference"), HOSTILE)),
     ("notice.html", {"link_url": "/login", "link_text": "Sign in"}),
     ("home.html", {"guides": [], "signed_in": True}),
+    (
+        "home.html",
+        {"upstreams": [(Record(name=HOSTILE, failure="gone"), "https://mcp.example/files/mcp")]},
+    ),
     ("account.html", {"apps": [], "message": "Done."}),
     ("account.html", {"apps": [STRANGE_APP], "person": HOSTILE, "message": HOSTILE}),
 ]
