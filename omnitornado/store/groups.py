@@ -1,8 +1,7 @@
 """An index of a table: the keys of the records that belong to the same person, or the same client."""
 
-from bisect import bisect_left
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from omnitornado.store.records import Record
 
@@ -42,8 +41,10 @@ class SmallGroups(Generic[K, V]):
     """As `Groups`, for groups that have few members each and are many: a member costs a pointer, not an entry
     of a dictionary. `find_group` gives 16 bytes, say; every record is in a group.
 
-    Members stand in the order in which they end, so that who must go is found without a look at each.
-    `find_end` gives a record's end, `find_record` the record of a key that is a member already.
+    Members are given in the order in which they end, so that who must go is found without a look at each.
+    `find_end` gives a record's end, `find_record` the record of a key that is a member already. Most come in
+    that order; a group where one did not is marked by a None before its members, and put in order when
+    somebody asks for it: a load takes its records as they come.
     """
 
     def __init__(
@@ -55,12 +56,23 @@ class SmallGroups(Generic[K, V]):
         self._find_group = find_group
         self._find_end = find_end
         self._find_record: Callable[[K], V | None] = find_record
-        self._members: dict[bytes, K | tuple[K, ...]] = {}
+        self._members: dict[bytes, K | tuple[K | None, ...]] = {}
 
     def find_members(self, group: bytes) -> tuple[K, ...]:
         """Keys of the records in a group, those that end first before the others."""
-        found = self._members.get(group, ())
-        return found if isinstance(found, tuple) else (found,)
+        found = self._members.get(group)
+        if found is None:
+            return ()
+        if not isinstance(found, tuple):
+            return (found,)
+        if found[0] is None:
+            ranked = sorted((self._find_rank(key), key) for key in found if key is not None)
+            found = self._members[group] = tuple(key for _, key in ranked)
+        return cast("tuple[K, ...]", found)
+
+    def _find_rank(self, key: K) -> float:
+        record = self._find_record(key)
+        return (None if record is None else self._find_end(record)) or 0.0
 
     def regroup(self, key: K, old: V | None, new: V | None) -> None:
         """Note that `key` holds `new` in place of `old`; None for no record."""
@@ -70,31 +82,29 @@ class SmallGroups(Generic[K, V]):
             self._add(self._find_group(new), key, new)
 
     def _remove(self, group: bytes, key: K) -> None:
-        members = self.find_members(group)
-        if members[0] == key:
-            self._set(group, members[1:])
-        else:
-            at = members.index(key)
-            self._set(group, members[:at] + members[at + 1 :])
-
-    def _add(self, group: bytes, key: K, record: V) -> None:
-        members = self.find_members(group)
-        added: tuple[K, ...] = (key,)
-        rank = (self._find_end(record) or 0.0, key)
-        if not members or self._rank(members[-1]) < rank:  # nearly always: later ones end later
-            self._set(group, members + added)
-        else:
-            at = bisect_left(members, rank, key=self._rank)
-            self._set(group, members[:at] + added + members[at:])
-
-    def _rank(self, key: K) -> tuple[float, K]:
-        record = self._find_record(key)
-        return ((None if record is None else self._find_end(record)) or 0.0, key)
-
-    def _set(self, group: bytes, members: tuple[K, ...]) -> None:
-        if len(members) == 1:
-            self._members[group] = members[0]
-        elif members:
-            self._members[group] = members
+        found = self._members[group]
+        members = found if isinstance(found, tuple) else (found,)
+        at = members.index(key)
+        rest = members[:at] + members[at + 1 :]
+        if len(rest) > 2 or (len(rest) == 2 and rest[0] is not None):
+            self._members[group] = rest
+        elif rest and rest[-1] is not None:
+            self._members[group] = rest[-1]
         else:
             del self._members[group]
+
+    def _add(self, group: bytes, key: K, record: V) -> None:
+        found = self._members.get(group)
+        if found is None:
+            self._members[group] = key
+            return
+        members: tuple[K | None, ...] = found if isinstance(found, tuple) else (found,)
+        last = members[-1]
+        added: tuple[K | None, ...] = (key,)
+        if members[0] is None or (
+            last is not None and self._find_rank(last) < (self._find_end(record) or 0.0)
+        ):
+            self._members[group] = members + added
+        else:
+            marked: tuple[K | None, ...] = (None,)
+            self._members[group] = marked + members + added
