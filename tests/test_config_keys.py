@@ -647,7 +647,7 @@ INVALID: dict[tuple[str, str], list[object]] = {
 DEFAULTS = {
     "server": ("127.0.0.1", 8080, "", (), (), None, None, 10.0, "off"),
     "tokens": (3600.0, 2592000.0, 31536000.0, 60.0, 30.0),
-    "store": (HERE / "omnitornado.state", "", "{omnitornado}:", 2.0, 10.0, 2.0, 60.0, 2**26, "always"),
+    "store": (HERE / "omnitornado.state", "", "{omnitornado}:", 5.0, 10.0, 2.0, 60.0, 2**26, "always"),
     "registration": (True, (), 2592000.0, 1000, 60),
     "client_documents": ("fetch", (), (), 86400.0),
     "outbound": ((),),

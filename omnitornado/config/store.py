@@ -87,7 +87,7 @@ class StoreSettings(Settings, frozen=True):
         float,
         Key(
             kind=duration(),
-            default="2s",
+            default="5s",
             help="With `url`: how long Redis may take to answer. Then the request is refused with 503.",
         ),
     ]

@@ -274,6 +274,27 @@ def test_a_message_reaches_every_server_its_sender_included(redis: RedisServer) 
     asyncio.run(scenario())
 
 
+def test_a_listener_that_fails_stops_no_other(redis: RedisServer, warnings: list[str]) -> None:
+    """Our choice: what is revoked must be heard of whatever else goes wrong."""
+
+    def fail(message: bytes) -> None:
+        raise ValueError(message.decode())
+
+    async def scenario() -> None:
+        async with opened(redis) as (store,):
+            heard: list[bytes] = []
+            for handle in (fail, heard.append):
+                store.bus.subscribe("changes", handle)
+            await until(lambda: store.bus.is_up)
+            for _ in range(2):
+                await store.bus.publish("changes", b"one")
+            await until(lambda: heard == [b"one", b"one"])
+
+    asyncio.run(scenario())
+    assert [text.split()[0] for text in warnings] == ["store.bus_failed"] * 2
+    warnings.clear()
+
+
 # Tasks
 
 
@@ -377,7 +398,7 @@ def test_redis_forgets_each_record_a_margin_after_its_end(redis: RedisServer) ->
             kept = redis.ask("KEYS", "*").split(b"\r\n")[2::2]
             assert all(key.startswith(b"{omnitornado}:") for key in kept)
             lasting = {key for key in kept if redis.ask("PTTL", key) == b":-1\r\n"}
-            assert lasting == {b"{omnitornado}:nodes"}
+            assert lasting == {b"{omnitornado}:nodes", b"{omnitornado}:key:format"}
 
     asyncio.run(scenario())
 

@@ -7,8 +7,8 @@ What is promised, and its worst case:
   yes` and `appendfsync always` a crash loses nothing that was answered; with `everysec` up to the last second
   or two; without the append-only file all since its last snapshot. A replica that takes over lacks what had
   not reached it. The start warns where there is no append-only file.
-- Redis away, slow, full, read-only or refusing: the method raises `StoreUnavailable` within the time-out,
-  twice that at most. A change whose answer did not come may have been made; nobody was told that it was, and
+- Redis away, slow, full, read-only or refusing: the method raises `StoreUnavailable` within the time-out.
+  A change whose answer did not come may have been made; nobody was told that it was, and
   nothing is sent a second time. It heals by itself.
 - Never waited for: that a grant was used (`touch_grant`): losing it costs nothing.
 - Expiry is Redis's: a record goes `MARGIN` seconds after its end, counted from the caller's `now`, and is

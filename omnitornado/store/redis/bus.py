@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
+from omnitornado.log import log_event
 from omnitornado.store.bus import Handle, Subscription
 from omnitornado.store.redis.link import PAUSE, Link
 
@@ -71,6 +73,8 @@ class RedisBus:
                 await self._listen_on(pubsub)
             except (RedisError, OSError, TimeoutError):
                 pass  # the store's own commands say what is wrong
+            except Exception as error:
+                log_event("store.bus_failed", level=logging.ERROR, detail=repr(error))
             finally:
                 self._go_down()
                 with contextlib.suppress(RedisError, OSError, TimeoutError):
@@ -82,7 +86,8 @@ class RedisBus:
             await pubsub.subscribe(self.build_channel("hello"))
         self._pubsub, self._asked_at, heard_at = pubsub, None, time.monotonic()
         self._changed.set()
-        while True:
+        generation = self._link.generation
+        while generation == self._link.generation:
             if self._changed.is_set():
                 await self._subscribe_anew(pubsub)
             message = await pubsub.get_message(timeout=1.0)
@@ -118,10 +123,10 @@ class RedisBus:
             self._heard.add(topic)
             for listener in listeners:
                 if listener.on_up is not None:
-                    listener.on_up()
+                    _call(listener.on_up)
         elif message["type"] == "message":
             for listener in listeners:
-                listener.handle(message["data"])
+                _call(listener.handle, message["data"])
 
     def _go_down(self) -> None:
         self._pubsub = None
@@ -129,4 +134,12 @@ class RedisBus:
         for topic in heard:
             for listener in list(self._topics.get(topic, ())):
                 if listener.on_down is not None:
-                    listener.on_down()
+                    _call(listener.on_down)
+
+
+def _call(listener: Callable[..., None], *args: bytes) -> None:
+    """One listener's failure is not the others'."""
+    try:
+        listener(*args)
+    except Exception as error:
+        log_event("store.bus_failed", level=logging.ERROR, detail=repr(error))

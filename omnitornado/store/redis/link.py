@@ -19,7 +19,7 @@ from redis.exceptions import NoScriptError, RedisError
 from omnitornado.config.store import hide_secrets
 from omnitornado.log import log_event
 from omnitornado.store.outage import Outage
-from omnitornado.store.redis.reasons import AWAY, TIMED_OUT, find_reason
+from omnitornado.store.redis.reasons import AWAY, READ_ONLY, TIMED_OUT, find_reason
 from omnitornado.store.redis.scripts import Script
 from omnitornado.store.transitions import StoreUnavailable
 
@@ -55,6 +55,8 @@ class Link:
         self.target = target
         self.outage: Outage | None = None
         self.outages = 0
+        self.generation = 0
+        """Goes up where all connections are to be opened anew."""
         self.has_failed = asyncio.Event()
         self._clock = clock
         self._silent_until = 0.0
@@ -84,10 +86,17 @@ class Link:
                 answer = await ask()
         except (RedisError, OSError, TimeoutError) as error:
             self.note_failure(error)
+            if find_reason(error) == READ_ONLY:
+                await self._reconnect()
             raise StoreUnavailable(f"redis: {find_reason(error)}") from error
         if self.outage is not None and self.outage.reason in AWAY:
             self.note_recovery()
         return answer
+
+    async def _reconnect(self) -> None:
+        """Ask for the address anew: after a failover the name may stand for another machine."""
+        self.generation += 1
+        await self.client.connection_pool.disconnect(inuse_connections=False)
 
     def _check_silence(self) -> None:
         """Let one request at a time find out whether Redis is back; refuse the others at once."""

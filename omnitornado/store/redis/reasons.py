@@ -1,6 +1,7 @@
 """Why Redis did not take a request, as one of a few words."""
 
 UNREACHABLE, TIMED_OUT, LOADING, BUSY = "unreachable", "timed_out", "loading", "busy"
+READ_ONLY = "read_only"
 AWAY = frozenset({UNREACHABLE, TIMED_OUT, LOADING, BUSY})
 """Nothing is answered at all: a request that comes meanwhile need not wait to find out."""
 
@@ -9,9 +10,9 @@ _BY_TYPE = {
     "AuthenticationWrongNumberOfArgsError": "login_refused",
     "NoPermissionError": "forbidden",
     "BusyLoadingError": LOADING,
-    "ReadOnlyError": "read_only",
+    "ReadOnlyError": READ_ONLY,
     "MovedError": "cluster",
-    "MasterDownError": "read_only",
+    "MasterDownError": READ_ONLY,
     "ClusterDownError": "cluster",
     "OutOfMemoryError": "memory_full",
     "TimeoutError": TIMED_OUT,
@@ -23,11 +24,11 @@ _BY_CODE = {
     "WRONGPASS": "login_refused",
     "NOPERM": "forbidden",
     "LOADING": LOADING,
-    "READONLY": "read_only",
+    "READONLY": READ_ONLY,
     "OOM": "memory_full",
     "MISCONF": "disk_error",
     "NOREPLICAS": "too_few_replicas",
-    "MASTERDOWN": "read_only",
+    "MASTERDOWN": READ_ONLY,
     "BUSY": BUSY,
     "CLUSTERDOWN": "cluster",
     "MOVED": "cluster",

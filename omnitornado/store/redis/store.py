@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from omnitornado.store.errors import StoreRefused
 from omnitornado.store.limits import Limits
 from omnitornado.store.outage import Outage
 from omnitornado.store.redis.approvals import ApprovalsPart
@@ -23,6 +24,8 @@ from omnitornado.store.transitions import StoreUnavailable
 
 PREFIX = "{omnitornado}:"
 """What every key begins with. The braces are a hash tag: all keys of one server share a slot."""
+FORMAT = b"1"
+"""How records are packed (`fields.py`): a field more or less there is another format."""
 REVOKED = "revoked"
 """The topic of what was revoked; `prelude.lua` publishes it."""
 
@@ -38,7 +41,7 @@ class RedisStore(ClientsPart, ApprovalsPart, GrantsPart, SessionsPart, NodesPart
         url: str,
         *,
         prefix: str = PREFIX,
-        timeout: float = 2.0,
+        timeout: float = 5.0,
         patience: float = 10.0,
         cache: float = 2.0,
         clock: Callable[[], float] = time.time,
@@ -82,8 +85,14 @@ class RedisStore(ClientsPart, ApprovalsPart, GrantsPart, SessionsPart, NodesPart
             for script in self._scripts.values():
                 await self._link.call("SCRIPT LOAD", script.text)
             await self.beat()
+            known = await self.find_or_create_key("format", FORMAT, now=self._clock())
         except StoreUnavailable:
             raise build_refusal(self._link) from None
+        if known != FORMAT:
+            reason = (
+                f"its state has format {known.decode(errors='replace')}, this version knows {FORMAT.decode()}"
+            )
+            raise StoreRefused(self._link.target.address, reason)
 
     async def close(self) -> None:
         """Give up the connections. Calling it again does nothing."""
