@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from flows.certificate import write_certificate
 
 from omnitornado.store.errors import StoreRefused
 from omnitornado.store.records import Grant, Key
@@ -277,6 +278,27 @@ def test_a_user_with_the_permissions_of_the_guide_can_do_everything(warnings: li
         server.flush()
         asyncio.run(scenario(f"unix://{server.socket}?db=1"))
     assert warnings == []
+
+
+def test_it_is_reached_by_tls_and_no_other_certificate_will_do(tmp_path: Path, warnings: list[str]) -> None:
+    """Our choice: `rediss://`, with the authority named in the URL; the host must be the certificate's."""
+    write_certificate(tmp_path)
+    certificate, port = tmp_path / "certificate.pem", find_free_port()
+    options = {"tls-port": str(port), "tls-cert-file": str(certificate), "tls-auth-clients": "no"}
+    options |= {"tls-key-file": str(tmp_path / "key.pem"), "tls-ca-cert-file": str(certificate)}
+
+    async def scenario() -> None:
+        url = f"rediss://localhost:{port}/0"
+        store = await _start(f"{url}?ssl_ca_certs={certificate}")
+        await _make_grant(store)
+        await until(lambda: store.bus.is_up)
+        await store.close()
+        with pytest.raises(StoreRefused, match="unreachable"):
+            await _start(url)
+
+    with RedisServer(**options):
+        asyncio.run(scenario())
+    assert _names(warnings) == ["store.failed reason=unreachable"]
 
 
 def test_what_an_operator_may_not_want_is_said_at_the_start(warnings: list[str]) -> None:
