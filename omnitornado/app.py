@@ -27,6 +27,7 @@ from omnitornado.oauth.client_documents import DocumentRules, build_documents
 from omnitornado.oauth.consent import ConsentRules
 from omnitornado.oauth.device import DeviceRules
 from omnitornado.oauth.dpop import DpopPolicy, Proofs
+from omnitornado.oauth.identity_providers import IdentityProvider, IdentityProviders
 from omnitornado.oauth.introspection import IntrospectionRules, ResourceServer, build_resource_servers
 from omnitornado.oauth.issuance import REFRESH_GRACE, TokenRules
 from omnitornado.oauth.key_sets import RemoteKeySets
@@ -208,6 +209,7 @@ class AuthorizationServer:
         pushed_requests_per_minute: int = 60,
         dpop: DpopPolicy = DpopPolicy(),  # noqa: B008 - frozen
         resource_servers: Iterable[ResourceServer] = (),
+        identity_providers: Iterable[IdentityProvider] = (),
         allowed_origins: Iterable[str] = (),
         trusted_proxies: Sequence[IPv4Network | IPv6Network] = (),
         bcrypt_threads: int = 2,
@@ -230,6 +232,7 @@ class AuthorizationServer:
             implied_scopes: for a scope the others that come with it.
             resource_servers: who may introspect tokens, and for which resources.
             dpop: whether tokens must be bound to a key, and where proofs of it need a nonce.
+            identity_providers: who may vouch for people, so that clients get tokens for them without a page.
             client_documents: which clients may be known by a document of their own.
             initial_token_hashes: SHA-256 digests of tokens, one of which a client must send to register;
                 none: anyone may.
@@ -251,14 +254,16 @@ class AuthorizationServer:
             self._descriptions.setdefault(scope, "")
         policy = ScopePolicy(descriptions=self._descriptions, default=tuple(default_scope), implied=implied)
         configured = _expand_clients(clients, policy)
+        servers = build_resource_servers(resource_servers)
+        asks = fetch or GuardedFetch(refused_hosts=_find_own_hosts(issuer)).fetch
+        providers = IdentityProviders(_expand_providers(identity_providers, policy), asks)
         known = People(
             _expand_people(people, policy),
             is_open=validate_user is not None,
             machines=_find_machines(configured),
             provider=_expand_provider_people(provider, policy),
+            provided=providers.build_provided(),
         )
-        servers = build_resource_servers(resource_servers)
-        asks = fetch or GuardedFetch(refused_hosts=_find_own_hosts(issuer)).fetch
         presets = Clients(
             configured,
             opened,
@@ -288,6 +293,7 @@ class AuthorizationServer:
                 refresh_token_absolute_lifetime=refresh_token_absolute_lifetime,
                 scopes=policy,
                 refresh_grace=refresh_grace,
+                providers=providers,
                 token_bytes=token_bytes,
             ),
             consents=ConsentRules(
@@ -412,6 +418,14 @@ def _expand_clients(clients: Iterable[OAuthClient], policy: ScopePolicy) -> list
     return [
         client if client.scope is None else replace(client, scope=policy.expand(client.scope))
         for client in clients
+    ]
+
+
+def _expand_providers(providers: Iterable[IdentityProvider], policy: ScopePolicy) -> list[IdentityProvider]:
+    """The same for what can be had by a provider's word."""
+    return [
+        provider if provider.scopes is None else replace(provider, scopes=policy.expand(provider.scopes))
+        for provider in providers
     ]
 
 

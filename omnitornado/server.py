@@ -32,6 +32,7 @@ from omnitornado.sdk.objects import Guest
 from omnitornado.serving.access_log import log_request
 from omnitornado.serving.accounts import (
     build_client_table,
+    build_identity_provider,
     build_oauth_client,
     build_resource_server,
     build_user_table,
@@ -282,6 +283,7 @@ class Server:
                 resource_nonces=config.dpop.resource_nonces,
             ),
             resource_servers=[build_resource_server(server) for server in config.resource_servers],
+            identity_providers=[build_identity_provider(one) for one in config.identity_providers],
             allowed_origins=config.server.allowed_origins,
             trusted_proxies=config.server.trusted_proxies,
             bcrypt_threads=config.login.bcrypt_threads,

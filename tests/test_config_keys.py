@@ -25,6 +25,7 @@ ARRAYS: dict[str, dict[str, Any]] = {
     "clients": CLIENT,
     "resource_servers": RESOURCE_SERVER,
     "scopes": {"scope": "files:write"},
+    "identity_providers": {"name": "acme", "issuer": "https://acme.example.com"},
 }
 OIDC = {"issuer": "https://id.example.com", "client_id": "app", "allow_everyone": True}
 NETWORK = ipaddress.ip_network
@@ -217,6 +218,23 @@ VALID: dict[tuple[str, str], list[tuple[object, object]]] = {
     ("clients", "scope"): [("mcp", ("mcp",)), ("a b  a", ("a", "b")), ("", None)],
     ("clients", "require_pushed_authorization_requests"): [(True, True), (False, False)],
     ("clients", "client_uri"): [("https://app.example.com/x", "https://app.example.com/x"), ("", None)],
+    ("identity_providers", "name"): [("acme", "acme"), ("a-1", "a-1")],
+    ("identity_providers", "issuer"): [
+        ("https://acme.example.com", "https://acme.example.com"),
+        ("https://acme.example.com/Tenant/", "https://acme.example.com/Tenant/"),
+    ],
+    ("identity_providers", "jwks_uri"): [("", None), ("https://a.example/keys", "https://a.example/keys")],
+    ("identity_providers", "jwks"): [({"keys": [{"kty": "x"}]}, {"keys": [{"kty": "x"}]})],
+    ("identity_providers", "clients"): [
+        ([], ()),
+        (["a", "https://b.example/c"], ("a", "https://b.example/c")),
+    ],
+    ("identity_providers", "person_claim"): [("sub", "sub"), ("email", "email")],
+    ("identity_providers", "people"): [("listed", "listed"), ("any", "any")],
+    ("identity_providers", "subjects"): [({}, {}), ({"00u1": "ada"}, {"00u1": "ada"})],
+    ("identity_providers", "claims"): [({}, {}), ({"hd": "a", "mfa": True}, {"hd": "a", "mfa": True})],
+    ("identity_providers", "scopes"): [(["mcp"], ("mcp",))],
+    ("identity_providers", "access_token_lifetime"): DURATION,
     ("scopes", "scope"): [("files:write", "files:write")],
     ("scopes", "description"): [("", ""), ("Change files", "Change files")],
     ("scopes", "implies"): [([], ()), (["files:read", "mcp"], ("files:read", "mcp"))],
@@ -591,6 +609,36 @@ INVALID: dict[tuple[str, str], list[object]] = {
         "a:class",
         1,
     ],
+    ("identity_providers", "name"): ["", "a b", "A", "a:b", "-a", "a" * 33, *NOT_WORD],
+    ("identity_providers", "issuer"): [
+        "",
+        "acme.example.com",
+        "http://acme.example.com",
+        "https://",
+        "https://a:b@acme.example.com",
+        "https://acme.example.com/?x=1",
+        "https://acme.example.com/#x",
+        "https://acme.example.com/a b",
+        "https://[x",
+        1,
+    ],
+    ("identity_providers", "jwks_uri"): ["http://a.example/keys", "a.example", 1],
+    ("identity_providers", "jwks"): ["", "x", {}, {"keys": 1}, 1],
+    ("identity_providers", "clients"): ["a", [""], ["a b"], [1]],
+    ("identity_providers", "person_claim"): ["", " sub", 1],
+    ("identity_providers", "people"): ["", "all", True],
+    ("identity_providers", "subjects"): [
+        "",
+        [],
+        {"": "ada"},
+        {"x" * 256: "ada"},
+        {"x": ""},
+        {"x": 1},
+        {"x": "client:a"},
+    ],
+    ("identity_providers", "claims"): ["", [], {"": "a"}, {"a": 1.5}, {"a": ["b"]}, {"a": {}}],
+    ("identity_providers", "scopes"): ["mcp", [], ["a b"]],
+    ("identity_providers", "access_token_lifetime"): ["", "1w", 0, -1],
     ("scopes", "scope"): ["", "a b", "ä", "offline_access", 1],
     ("scopes", "description"): ["a\nb", "x" * 129, *NOT_WORD],
     ("scopes", "implies"): [["a b"], [1], "files:read", True],
@@ -722,7 +770,7 @@ def test_every_default_is_valid_and_every_key_has_help() -> None:
     for section in SECTIONS:
         for name, key in section.keys.items():
             assert key.help.endswith("."), name
-            if isinstance(key.default, str | int | list):
+            if isinstance(key.default, str | int | list | dict):
                 key.kind.parse(key.default)
             elif name != "password":
                 assert key.example is not None or key.secret, name

@@ -227,6 +227,55 @@ def test_keys_that_do_not_fit_the_client_are_refused(
     assert where in refuse(tmp_path, clients=[{"client_id": "app", **given}])
 
 
+ACME = {"name": "acme", "issuer": "https://acme.example.com"}
+ASSERTIONS = ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
+
+
+@pytest.mark.parametrize(
+    ("tables", "where"),
+    [
+        ({"identity_providers": [ACME | {"jwks": KEYS, "jwks_uri": "https://a.example/k"}]}, "are both set"),
+        (
+            {
+                "identity_providers": [ACME],
+                "server": {"public_url": "https://acme.example.com"},
+            },
+            "issuer: this is the server itself",
+        ),
+        ({"identity_providers": [ACME, ACME | {"name": "b"}]}, "number 2, issuer: this issuer is in use"),
+        ({"identity_providers": [ACME, ACME | {"issuer": "https://b.example"}]}, "number 2, name: this name"),
+        (
+            {"clients": [{"client_id": "app", "client_secret": SECRET, "grant_types": ASSERTIONS}]},
+            "needs [[identity_providers]]",
+        ),
+        (
+            {
+                "identity_providers": [ACME],
+                "clients": [{"client_id": "app", "redirect_uris": ["https://a/"], "grant_types": ASSERTIONS}],
+            },
+            "needs a client_secret or keys",
+        ),
+    ],
+)
+def test_an_identity_provider_that_can_not_be_is_refused(
+    tmp_path: Path, tables: dict[str, Any], where: str
+) -> None:
+    """Our choice: nothing that would never be used, and nobody who vouches to himself."""
+    assert where in refuse(tmp_path, **tables)
+
+
+def test_people_that_a_provider_vouches_for_need_no_password(tmp_path: Path) -> None:
+    """Our choice: listed, they have their scopes here, and can't sign in by the page."""
+    config = build(
+        tmp_path,
+        identity_providers=[ACME],
+        users=[{"username": "ada", "scopes": ["mcp"]}],
+        clients=[{"client_id": "app", "client_secret": SECRET, "grant_types": ASSERTIONS}],
+    )
+    assert (config.users[0].password_hash, config.clients[0].grant_types) == (None, tuple(ASSERTIONS))
+    assert "password_hash: needed" in refuse(tmp_path, users=[{"username": "ada"}])
+
+
 def test_keys_are_written_as_tables_or_as_text(tmp_path: Path) -> None:
     """Our choice: both ways that TOML has for a key set."""
     key = KEYS["keys"][0]

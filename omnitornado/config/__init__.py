@@ -12,6 +12,7 @@ from omnitornado.config.client_documents import ClientDocumentSettings
 from omnitornado.config.device import DeviceSettings
 from omnitornado.config.endpoint import McpSettings
 from omnitornado.config.errors import ConfigError
+from omnitornado.config.identity_providers import IdentityProviderSettings
 from omnitornado.config.oidc import OidcSettings
 from omnitornado.config.outbound import OutboundSettings
 from omnitornado.config.pushed_requests import PushedRequestSettings
@@ -38,6 +39,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "DeviceSettings",
+    "IdentityProviderSettings",
     "LoginSettings",
     "McpSettings",
     "OidcSettings",

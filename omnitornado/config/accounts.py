@@ -9,6 +9,8 @@ from omnitornado.config.kinds import BOOLEAN, SCOPE, SCOPES, array, choice, text
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 CLIENT_CREDENTIALS = "client_credentials"
+JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_GRANTS = ("authorization_code", "refresh_token", DEVICE_CODE, CLIENT_CREDENTIALS, JWT_BEARER)
 
 
 class UserSettings(Settings, frozen=True):
@@ -22,8 +24,8 @@ class UserSettings(Settings, frozen=True):
             default=None,
             secret=True,
             help="The password's bcrypt hash, from `python -m omnitornado hash-password`. "
-            "One of password_hash and password is needed, unless `[login] validate_user` or `[login.oidc]` "
-            "says who it is.",
+            "One of password_hash and password is needed, unless `[login] validate_user`, `[login.oidc]` or "
+            "one of `[[identity_providers]]` says who it is.",
         ),
     ]
     scopes: Annotated[
@@ -127,11 +129,12 @@ class ClientSettings(Settings, frozen=True):
     grant_types: Annotated[
         tuple[str, ...],
         Key(
-            kind=array(choice("authorization_code", "refresh_token", DEVICE_CODE, CLIENT_CREDENTIALS)),
+            kind=array(choice(*_GRANTS)),
             default=["authorization_code", "refresh_token"],
             help="The grants that the client may use; without refresh_token people sign in again each time. "
             "The device code is for clients on machines without a browser. client_credentials is for clients "
-            "that act for themselves, and for no person.",
+            "that act for themselves, and for no person; jwt-bearer for those that bring an assertion of "
+            "one of [[identity_providers]].",
         ),
     ]
     scope: Annotated[

@@ -11,6 +11,7 @@ from omnitornado.config.audit import AuditSettings
 from omnitornado.config.checks import (
     build_client,
     build_user,
+    check_assertion_grants,
     check_file_place,
     check_resources,
     check_server,
@@ -22,6 +23,7 @@ from omnitornado.config.device import DeviceSettings
 from omnitornado.config.dpop import DpopSettings
 from omnitornado.config.endpoint import McpSettings
 from omnitornado.config.errors import ConfigError, KeyPath, MismatchError, Origin
+from omnitornado.config.identity_providers import IdentityProviderSettings, check_provider
 from omnitornado.config.keys import REQUIRED, Key, Section, Settings
 from omnitornado.config.kinds import name_type
 from omnitornado.config.limits import LimitSettings
@@ -114,6 +116,7 @@ def _build(data: Mapping[str, Any], origin: Origin, rounds: int) -> Config:
     with _pointing_at(("pushed_requests",), origin):
         check_pushed_requests(pushed_requests)
     mcp = _build_settings(McpSettings, data, origin)
+    providers = _build_providers(data, server, origin)
     config = Config(
         server=server,
         tokens=_build_settings(TokenSettings, data, origin),
@@ -131,11 +134,12 @@ def _build(data: Mapping[str, Any], origin: Origin, rounds: int) -> Config:
         mcp=mcp,
         upstreams=_build_upstreams(data, mcp, origin),
         tasks=tasks,
-        clients=_build_clients(data, origin),
+        clients=_build_clients(data, origin, has_providers=bool(providers)),
+        identity_providers=providers,
         scopes=_build_scopes(data, origin),
         resource_servers=_build_resource_servers(data, server, origin),
         # Last: hashing a plain password takes a quarter of a second.
-        users=_build_users(data, server, login, oidc, origin, rounds),
+        users=_build_users(data, server, login, oidc, origin, rounds, has_providers=bool(providers)),
         folder=origin.folder,
         source=origin.source,
     )
@@ -157,12 +161,15 @@ def _build_users(
     oidc: OidcSettings | None,
     origin: Origin,
     rounds: int,
+    *,
+    has_providers: bool,
 ) -> tuple[UserSettings, ...]:
     is_local = is_on_loopback(server)
+    is_elsewhere = has_providers or bool(login.validate_user)
     users: list[UserSettings] = []
     for index, table in enumerate(_parse_array(_NAMES["users"], "username", data, origin)):
         with _pointing_at(("users", index), origin):
-            is_checked_elsewhere = bool(login.validate_user) or is_at_provider(table, oidc)
+            is_checked_elsewhere = is_elsewhere or is_at_provider(table, oidc)
             user = build_user(
                 table, is_local=is_local, rounds=rounds, is_checked_elsewhere=is_checked_elsewhere
             )
@@ -182,12 +189,28 @@ def _build_oidc(data: Mapping[str, Any], server: ServerSettings, origin: Origin)
     return oidc
 
 
-def _build_clients(data: Mapping[str, Any], origin: Origin) -> tuple[ClientSettings, ...]:
+def _build_clients(
+    data: Mapping[str, Any], origin: Origin, *, has_providers: bool
+) -> tuple[ClientSettings, ...]:
     clients = []
     for index, table in enumerate(_parse_array(_NAMES["clients"], "client_id", data, origin)):
         with _pointing_at(("clients", index), origin):
+            check_assertion_grants(table["grant_types"], has_providers=has_providers)
             clients.append(build_client(table))
     return tuple(clients)
+
+
+def _build_providers(
+    data: Mapping[str, Any], server: ServerSettings, origin: Origin
+) -> tuple[IdentityProviderSettings, ...]:
+    """Each has a name and an issuer of its own."""
+    section, providers = _NAMES["identity_providers"], []
+    _parse_array(section, "issuer", data, origin)
+    for index, table in enumerate(_parse_array(section, "name", data, origin)):
+        with _pointing_at((section.name, index), origin):
+            check_provider(table, server.public_url)
+            providers.append(IdentityProviderSettings(**table))
+    return tuple(providers)
 
 
 def _build_scopes(data: Mapping[str, Any], origin: Origin) -> tuple[ScopeSettings, ...]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from omnitornado.config.accounts import CLIENT_CREDENTIALS, ClientSettings, UserSettings
+from omnitornado.config.accounts import CLIENT_CREDENTIALS, JWT_BEARER, ClientSettings, UserSettings
 from omnitornado.config.addresses import is_loopback_host
 from omnitornado.config.errors import MismatchError
 from omnitornado.config.settings import ServerSettings
@@ -66,7 +66,7 @@ def build_user(
     """A person with a hash, never a password.
 
     `is_local`: only this machine reaches the server. `rounds`: bcrypt's cost. `is_checked_elsewhere`: who has
-    no password here signs in by `[login] validate_user` or `[login.oidc]`.
+    no password here is known to `[login] validate_user`, to `[login.oidc]`, or to an identity provider.
     """
     password = values.pop("password")
     if password is None and values["password_hash"] is None and not is_checked_elsewhere:
@@ -108,10 +108,15 @@ def _check_grants(grants: Collection[str], *, is_public: bool) -> None:
     """One of them gives the first token, and where no person is asked, the client proves itself."""
     if set(grants) <= {"refresh_token"}:
         raise MismatchError("grant_types", '"refresh_token" alone gives no first token: name another beside')
-    if is_public and CLIENT_CREDENTIALS in grants:
-        raise MismatchError(
-            "grant_types", f'"{CLIENT_CREDENTIALS}" needs a client_secret or keys: no person is asked'
-        )
+    alone = next((grant for grant in (CLIENT_CREDENTIALS, JWT_BEARER) if grant in grants), None)
+    if is_public and alone is not None:
+        raise MismatchError("grant_types", f'"{alone}" needs a client_secret or keys: no person is asked')
+
+
+def check_assertion_grants(grants: Collection[str], *, has_providers: bool) -> None:
+    """An assertion is worth something where there is somebody who may sign it."""
+    if JWT_BEARER in grants and not has_providers:
+        raise MismatchError("grant_types", f'"{JWT_BEARER}" needs [[identity_providers]]')
 
 
 def _check_method(method: str | None, *, has_secret: bool, has_keys: bool) -> None:

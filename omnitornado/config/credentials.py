@@ -17,7 +17,7 @@ _DIGEST = re.compile(r"sha256:([0-9A-Fa-f]{64})")
 MIN_SECRET_LENGTH = 8
 MIN_TOKEN_LENGTH = 16
 
-RESERVED_NAMES = ("client:",)
+RESERVED_NAMES = ("client:", "idp:")
 """What the names begin with that the server itself gives to those who are no people of `[[users]]`."""
 
 _NAME = text("1 to 128 characters on one line", shortest=1)

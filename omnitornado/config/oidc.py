@@ -260,9 +260,7 @@ def check_oidc(oidc: OidcSettings, public_url: str) -> None:
     if "openid" not in oidc.request_scopes:
         raise MismatchError("request_scopes", '"openid" is needed (OpenID Connect Core §3.1.2.1)')
     if oidc.prefix.lower().startswith(RESERVED_NAMES):
-        raise MismatchError(
-            "username_prefix", f"{show(oidc.prefix)} begins the names of clients that act for themselves"
-        )
+        raise MismatchError("username_prefix", f"{show(oidc.prefix)} begins names of the server's own")
     if oidc.token_endpoint_auth_method is not None and oidc.client_secret is None:
         raise MismatchError("token_endpoint_auth_method", "needs a client_secret")
     if public_url and oidc.issuer.rstrip("/") == public_url:

@@ -10,6 +10,7 @@ from omnitornado.config.client_documents import ClientDocumentSettings
 from omnitornado.config.device import DeviceSettings
 from omnitornado.config.dpop import DpopSettings
 from omnitornado.config.endpoint import McpSettings
+from omnitornado.config.identity_providers import IdentityProviderSettings
 from omnitornado.config.keys import Section
 from omnitornado.config.limits import LimitSettings
 from omnitornado.config.oidc import OidcSettings
@@ -46,6 +47,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     dpop: DpopSettings
     users: tuple[UserSettings, ...]
     clients: tuple[ClientSettings, ...]
+    identity_providers: tuple[IdentityProviderSettings, ...]
     resource_servers: tuple[ResourceServerSettings, ...]
     scopes: tuple[ScopeSettings, ...]
     mcp: McpSettings
@@ -142,6 +144,13 @@ SECTIONS = (
         settings=ClientSettings,
         is_array=True,
         help="Preset clients, one table each, for those that can't or shouldn't register themselves.",
+    ),
+    Section(
+        name="identity_providers",
+        settings=IdentityProviderSettings,
+        is_array=True,
+        help="Who may vouch for people, so that clients get tokens for them without a page (MCP extension of "
+        "enterprise-managed authorization, SEP-990), one table each.",
     ),
     Section(
         name="resource_servers",

@@ -10,9 +10,12 @@ from omnitornado.config.store import hide_secrets
 
 
 def write_value(value: Any) -> str:
-    """A string, boolean, number or array as TOML writes it."""
+    """A string, boolean, number, array or table as TOML writes it."""
     if isinstance(value, list):
         return f"[{', '.join(write_value(entry) for entry in value)}]"
+    if isinstance(value, dict):
+        entries = ", ".join(f"{write_value(name)} = {write_value(entry)}" for name, entry in value.items())
+        return f"{{ {entries} }}" if entries else "{}"
     return json.dumps(value, ensure_ascii=False)
 
 

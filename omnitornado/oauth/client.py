@@ -16,11 +16,12 @@ from omnitornado.store.transitions import Store
 
 DEVICE_CODE: Final = "urn:ietf:params:oauth:grant-type:device_code"
 CLIENT_CREDENTIALS: Final = "client_credentials"
+JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 GRANT_TYPES: Final = ("authorization_code", "refresh_token", DEVICE_CODE)
 """What any client may use that registers for it."""
 FIRST_GRANTS: Final = ("authorization_code", DEVICE_CODE)
 """Those of them that give a first token; a client needs one."""
-CONFIGURED_GRANTS: Final = (CLIENT_CREDENTIALS,)
+CONFIGURED_GRANTS: Final = (CLIENT_CREDENTIALS, JWT_BEARER)
 """What a client may use if the operator says so: no person is asked there. It has to prove itself (RFC 6749
 §4.4).
 """
@@ -151,10 +152,9 @@ class Clients:
         return tuple(self._presets.values())
 
     @property
-    def configured_grants(self) -> Sequence[str]:
-        """Those of `CONFIGURED_GRANTS` that a preset client may use."""
-        used = {grant for client in self._presets.values() for grant in client.grant_types}
-        return tuple(grant for grant in CONFIGURED_GRANTS if grant in used)
+    def has_machines(self) -> bool:
+        """Whether a client may act for itself."""
+        return any(CLIENT_CREDENTIALS in client.grant_types for client in self._presets.values())
 
     @property
     def takes_documents(self) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from omnitornado.net.web_address import WebAddress, parse_web_address
 from omnitornado.oauth.client import (
     GRANT_TYPES,
+    JWT_BEARER,
     REQUIRES_PUSHED,
     SIGNING_ALGORITHMS,
     ClientKeys,
@@ -95,11 +96,13 @@ def _is_fit(uri: object) -> bool:
 
 
 def _find_grant_types(value: object) -> tuple[str, ...]:
-    """RFC 7591 §2: the authorization code alone, where none are named."""
+    """RFC 7591 §2: the authorization code alone, where none are named. An assertion of an identity provider's
+    is of use to the client only where the operator lets it bring one.
+    """
     if value is None:
         return ("authorization_code",)
     named = value if isinstance(value, list) else []
-    known = tuple(grant for grant in GRANT_TYPES if grant in named)
+    known = tuple(grant for grant in (*GRANT_TYPES, JWT_BEARER) if grant in named)
     if not known:
         raise ValueError("none of its grant_types is known here")
     return known

@@ -6,9 +6,15 @@ have stands in the configuration. A client that is no longer there, or may no lo
 """
 
 from omnitornado.oauth.client import OAuthClient
-from omnitornado.oauth.errors import OAuthError, concerning
+from omnitornado.oauth.errors import concerning
 from omnitornado.oauth.form import Parameters
-from omnitornado.oauth.issuance import Approval, TokenResponse, TokenRules, build_first_tokens
+from omnitornado.oauth.issuance import (
+    Approval,
+    TokenResponse,
+    TokenRules,
+    build_first_tokens,
+    check_confidential,
+)
 from omnitornado.oauth.people import name_machine
 from omnitornado.oauth.resource import check_resources
 from omnitornado.oauth.scope import check_client_scope
@@ -35,13 +41,3 @@ async def redeem(
         first = build_first_tokens(approval, parameters, client, rules, issuer=issuer, now=now)
         await rules.store.issue_grant(first.grant, first.access_hash, first.access, now=now)
     return TokenResponse(body=first.body, grant=first.grant, reason="client_credentials_redeemed")
-
-
-def check_confidential(client: OAuthClient) -> None:
-    """RFC 6749 §4.4: only for clients that prove themselves. Raises: OAuthError unauthorized_client."""
-    if not client.is_confidential:
-        raise OAuthError(
-            code="unauthorized_client",
-            description="this grant is for clients that prove themselves",
-            reason="client_public",
-        )

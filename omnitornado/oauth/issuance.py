@@ -14,6 +14,7 @@ from omnitornado.oauth.client import Clients, OAuthClient
 from omnitornado.oauth.dpop import Proofs
 from omnitornado.oauth.errors import OAuthError
 from omnitornado.oauth.form import Parameters
+from omnitornado.oauth.identity_providers import IdentityProviders
 from omnitornado.oauth.people import People, Person
 from omnitornado.oauth.resource import ProtectedResource, check_resources
 from omnitornado.oauth.scope import ScopePolicy, restrict
@@ -49,6 +50,8 @@ class TokenRules(msgspec.Struct, frozen=True):
     """How long after the approval it may refresh at all; None for ever."""
     scopes: ScopePolicy = NO_SCOPES
     refresh_grace: float = REFRESH_GRACE
+    providers: IdentityProviders | None = None
+    """Who may vouch for people; None or empty for nobody."""
     token_bytes: TokenBytes = secrets.token_bytes
     jkt: str = ""
     """Thumbprint of the key that this one request has proven, to which its tokens are bound (RFC 9449 §5); ""
@@ -79,8 +82,8 @@ class TokenResponse(msgspec.Struct, frozen=True):
 
 
 class Approval(msgspec.Struct, frozen=True):
-    """What a person has said yes to, or the operator for a client that acts for itself. `redirect_uri` is ""
-    where no code went anywhere.
+    """What a person has said yes to, or for them their identity provider, or the operator for a client that
+    acts for itself. `redirect_uri` is "" where no code went anywhere.
     """
 
     username: str
@@ -89,6 +92,8 @@ class Approval(msgspec.Struct, frozen=True):
     resources: tuple[str, ...]
     can_refresh: bool = True
     """False where the client needs no refresh token to come back (RFC 6749 §4.4.3)."""
+    provider: str = ""
+    """The identity provider that vouched for the person; "" where they said yes here."""
 
 
 class FirstTokens(msgspec.Struct, frozen=True):
@@ -150,6 +155,7 @@ def build_grant(
         public_id=encode(rules.token_bytes(9)),
         # A confidential client's are bound to its credentials, and it may change its key (RFC 9449 §5).
         jkt="" if client.is_confidential else rules.jkt,
+        provider=approval.provider,
     )
     return grant, refresh_token
 
@@ -170,6 +176,18 @@ def build_token_body(
     if refresh_token is not None:
         body["refresh_token"] = refresh_token
     return body
+
+
+def check_confidential(client: OAuthClient) -> None:
+    """RFC 6749 §4.4: where no person is asked, only for clients that prove themselves. Raises: OAuthError
+    unauthorized_client.
+    """
+    if not client.is_confidential:
+        raise OAuthError(
+            code="unauthorized_client",
+            description="this grant is for clients that prove themselves",
+            reason="client_public",
+        )
 
 
 def check_person(username: str, people: People) -> Person:

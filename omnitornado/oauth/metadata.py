@@ -6,8 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from omnitornado.oauth import introspection
-from omnitornado.oauth.client import AUTH_METHODS, DEVICE_CODE, GRANT_TYPES, SIGNING_ALGORITHMS
+from omnitornado.oauth.client import (
+    AUTH_METHODS,
+    CLIENT_CREDENTIALS,
+    DEVICE_CODE,
+    GRANT_TYPES,
+    JWT_BEARER,
+    SIGNING_ALGORITHMS,
+)
 from omnitornado.oauth.dpop import ALGORITHMS as DPOP_ALGORITHMS
+from omnitornado.oauth.id_jag import GRANT_PROFILE
 from omnitornado.oauth.resource import ProtectedResource
 from omnitornado.oauth.scope import ScopePolicy
 
@@ -21,14 +29,12 @@ def build_server_metadata(
     can_introspect: bool = False,
     takes_documents: bool = False,
     can_use_devices: bool = False,
-    configured_grants: Sequence[str] = (),
     can_push: bool = False,
     must_push: bool = False,
+    has_machines: bool = False,
+    takes_id_jags: bool = False,
 ) -> dict[str, Any]:
-    """RFC 8414 §2. The same document is served where clients look for OpenID Connect Discovery.
-
-    `configured_grants`: those beside what any client may register for, that a configured one may use.
-    """
+    """RFC 8414 §2. The same document is served where clients look for OpenID Connect Discovery."""
     document: dict[str, Any] = {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/authorize",
@@ -45,6 +51,9 @@ def build_server_metadata(
     if can_introspect:
         document["introspection_endpoint"] = f"{issuer}/introspect"
         document["introspection_endpoint_auth_methods_supported"] = list(introspection.AUTH_METHODS)
+    if takes_id_jags:
+        # It says which profile is spoken, and nothing of who is trusted.
+        document["authorization_grant_profiles_supported"] = [GRANT_PROFILE]
     if takes_documents:
         document["client_id_metadata_document_supported"] = True
     return _drop_empty(
@@ -56,7 +65,8 @@ def build_server_metadata(
             "response_modes_supported": ["query"],
             "grant_types_supported": [
                 *(grant for grant in GRANT_TYPES if can_use_devices or grant != DEVICE_CODE),
-                *configured_grants,
+                *((CLIENT_CREDENTIALS,) if has_machines else ()),
+                *((JWT_BEARER,) if takes_id_jags else ()),
             ],
             "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
             "token_endpoint_auth_signing_alg_values_supported": list(SIGNING_ALGORITHMS),

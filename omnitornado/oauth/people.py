@@ -12,8 +12,10 @@ import msgspec
 
 MACHINE: Final = "client:"
 """What the name of a client that acts for itself begins with."""
-RESERVED: Final = (MACHINE,)
-"""No person's name begins so."""
+PROVIDED: Final = "idp:"
+"""What the name of somebody begins with who is known by an identity provider's word alone."""
+RESERVED: Final = (MACHINE, PROVIDED)
+"""No name of the configuration begins so, nor one to sign in with."""
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -62,6 +64,11 @@ def is_machine(username: str) -> bool:
     return username.startswith(MACHINE)
 
 
+def name_provided(provider: str, name: str) -> str:
+    """The name of somebody whom an identity provider knows as `name`. `provider` has no colon in it."""
+    return f"{PROVIDED}{provider}:{name}"
+
+
 def is_reserved(username: str) -> bool:
     """Whether a name is one that no person can have, in any spelling."""
     return fold_username(username).startswith(RESERVED)
@@ -82,10 +89,14 @@ class People:
         is_open: bool = False,
         machines: Iterable[Person] = (),
         provider: ProviderPeople | None = None,
+        provided: Mapping[str, tuple[str, ...] | None] | None = None,
     ) -> None:
-        """Args: machines: clients that act for themselves, by `name_machine`. Raises: ValueError for a person
-        whose name is reserved, and for a provider whose people's names would be.
+        """Args: machines: clients that act for themselves, by `name_machine`. provider: those who sign in
+        there. provided: identity providers that bring people of their own, by name, each with what these may
+        grant (None: every scope). Raises: ValueError for a person whose name is reserved, and for a provider
+        whose people's names would be.
         """
+        self._provided = dict(provided or {})
         self._listed = {person.username: person for person in people}
         taken = next(filter(is_reserved, self._listed), None)
         if taken is not None:
@@ -139,9 +150,25 @@ class People:
             if username in self._provider.blocked:
                 return None
             return person or Person(username, scopes=self._provider.scopes)
-        if person is not None or not self._is_open or username.startswith(RESERVED):
+        if person is not None:
             return person
-        return Person(username)
+        if username.startswith(RESERVED):
+            return self._find_provided(username)
+        return Person(username) if self._is_open else None
 
     def _is_at_provider(self, username: str) -> bool:
         return self._provider is not None and username.startswith(self._provider.prefix)
+
+    def find_listed(self, name: str, *, is_email: bool = False) -> Person | None:
+        """The person of the configuration with this name; an e-mail address may be in another case."""
+        if is_email:
+            name = self._spellings.get(fold_username(name), name)
+        return self._listed.get(name)
+
+    def _find_provided(self, username: str) -> Person | None:
+        """Somebody of an identity provider's that may still bring its own people."""
+        kind, _, rest = username.partition(":")
+        provider, _, name = rest.partition(":")
+        if kind + ":" != PROVIDED or not name or provider not in self._provided:
+            return None
+        return Person(username, scopes=self._provided[provider])

@@ -11,9 +11,10 @@ from omnitornado.oauth import (
     grant_authorization_code,
     grant_client_credentials,
     grant_device_code,
+    grant_jwt_bearer,
     grant_refresh_token,
 )
-from omnitornado.oauth.client import CLIENT_CREDENTIALS, DEVICE_CODE, OAuthClient
+from omnitornado.oauth.client import CLIENT_CREDENTIALS, DEVICE_CODE, JWT_BEARER, OAuthClient
 from omnitornado.oauth.client_auth import authenticate_client
 from omnitornado.oauth.dpop import Proof
 from omnitornado.oauth.dpop_client import check_client_proof, telling_nonce
@@ -27,6 +28,7 @@ GRANTS: Final[dict[str, Callable[..., Awaitable[TokenResponse]]]] = {
     "refresh_token": grant_refresh_token.redeem,
     DEVICE_CODE: grant_device_code.redeem,
     CLIENT_CREDENTIALS: grant_client_credentials.redeem,
+    JWT_BEARER: grant_jwt_bearer.redeem,
 }
 
 

@@ -5,9 +5,16 @@ import secrets
 from collections.abc import Collection
 from typing import Any
 
-from omnitornado.config import ClientSettings, Config, ConfigError, ResourceServerSettings
+from omnitornado.config import (
+    ClientSettings,
+    Config,
+    ConfigError,
+    IdentityProviderSettings,
+    ResourceServerSettings,
+)
 from omnitornado.net.web_address import parse_web_address
 from omnitornado.oauth.client import OAuthClient, build_keys, build_preset
+from omnitornado.oauth.identity_providers import IdentityProvider
 from omnitornado.oauth.introspection import ResourceServer
 from omnitornado.oauth.jose import MAX_INLINE_KEYS, JoseError, read_key_set
 from omnitornado.oauth.secrets import digest
@@ -16,6 +23,7 @@ from omnitornado.oauth.secrets import digest
 def check_accounts(config: Config) -> None:
     """What the configuration alone can't know. Raises: ConfigError."""
     check_clients(config)
+    check_providers(config)
     check_resource_servers(config, {config.mcp.path, *config.mcp_paths})
 
 
@@ -39,6 +47,29 @@ def _check_client(client: ClientSettings) -> None:
         raise ValueError(f"keys of {client.client_id}: {error}") from None
 
 
+def check_providers(config: Config) -> None:
+    """Raises: ConfigError for an identity provider whose keys could check nothing, or that is to vouch for
+    somebody whom nobody knows.
+    """
+    listed = {user.username for user in config.users}
+    for provider in config.identity_providers:
+        try:
+            if provider.jwks is not None:
+                read_key_set(provider.jwks)
+            if provider.jwks_uri is not None:
+                parse_web_address(provider.jwks_uri)
+        except (JoseError, ValueError) as error:
+            raise _build_provider_error(config, f"keys of {provider.name}: {error}") from None
+        unknown = [name for name in provider.subjects.values() if name not in listed]
+        if unknown and not config.login.validate_user:
+            reason = f"subjects of {provider.name}: nobody in [[users]] is called {unknown[0]!r}"
+            raise _build_provider_error(config, reason)
+
+
+def _build_provider_error(config: Config, reason: str) -> ConfigError:
+    return ConfigError(reason, source=config.source, key="[[identity_providers]]")
+
+
 def check_resource_servers(config: Config, paths: Collection[str]) -> None:
     """Raises: ConfigError for a path that a resource server guards and this server does not protect."""
     for server in config.resource_servers:
@@ -55,6 +86,22 @@ def build_resource_server(server: ResourceServerSettings) -> ResourceServer:
         resources=server.resources,
         name=server.name,
         scope=server.scope or (),
+    )
+
+
+def build_identity_provider(provider: IdentityProviderSettings) -> IdentityProvider:
+    return IdentityProvider(
+        name=provider.name,
+        issuer=provider.issuer,
+        jwks_uri=provider.jwks_uri,
+        jwks=provider.jwks,
+        clients=provider.clients,
+        person_claim=provider.person_claim,
+        admits_anyone=provider.people == "any",
+        subjects=provider.subjects,
+        claims=provider.claims,
+        scopes=provider.scopes,
+        access_token_lifetime=provider.access_token_lifetime,
     )
 
 

@@ -134,6 +134,8 @@ class Grant(Record, frozen=True):
     """A name for this grant that may be shown and logged."""
     jkt: str = ""
     """Thumbprint of the key that its refresh tokens are bound to (RFC 9449 §5); "" for none."""
+    provider: str = ""
+    """The identity provider by whose word it was made; "" where the person said yes here."""
 
 
 class AccessToken(Record, frozen=True):

@@ -77,11 +77,18 @@ def build_app_view(grant: Grant) -> AppView:
         public_id=grant.public_id,
         client_name=grant.client_name,
         publisher=find_publisher(grant.client_id),
-        redirect_host=parse_redirect_uri(grant.redirect_uri).shown_host if grant.redirect_uri else "a device",
+        redirect_host=find_receiver(grant),
         scopes=list(grant.scope),
         since=_format_day(grant.created_at),
         last_used=_format_day(grant.last_used_at),
     )
+
+
+def find_receiver(grant: Grant) -> str:
+    """Where access went, in words."""
+    if grant.redirect_uri:
+        return parse_redirect_uri(grant.redirect_uri).shown_host
+    return f"the app itself, by the word of {grant.provider}" if grant.provider else "a device"
 
 
 def find_publisher(client_id: str) -> str | None:

@@ -45,7 +45,8 @@ class ServerMetadataHandler(MetadataHandler):
                 must_push=self.services.must_push,
                 can_introspect=bool(self.services.introspection.servers),
                 takes_documents=self.services.clients.takes_documents,
-                configured_grants=self.services.clients.configured_grants,
+                has_machines=self.services.clients.has_machines,
+                takes_id_jags=bool(self.services.tokens.providers),
             )
         )
 

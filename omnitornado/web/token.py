@@ -51,6 +51,7 @@ class TokenHandler(ClientAuthenticationHandler):
             user=response.grant.username,
             grant=response.grant.public_id,
             token_type=response.body["token_type"],
+            provider=response.grant.provider or None,
         )
         if response.dpop_nonce:
             self.set_header("DPoP-Nonce", response.dpop_nonce)

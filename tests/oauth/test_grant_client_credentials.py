@@ -14,6 +14,7 @@ from omnitornado.oauth.revocation import revoke_token
 from omnitornado.oauth.secrets import digest
 
 from .keys import make_key, publish, sign
+from .proofs import prove
 from .world import (
     ADA,
     FILES,
@@ -208,6 +209,18 @@ def test_a_client_signs_for_its_token() -> None:
         assert (await world.use(body["access_token"])).username == "client:signer"
         with refused("invalid_client", "client_assertion_replayed"):
             await ask(world, **proof)
+
+    run(scenario)
+
+
+def test_its_token_can_be_bound_to_a_key() -> None:
+    """Required by RFC 9449 §5: whatever the grant."""
+
+    async def scenario(world: World) -> None:
+        body = await ask(world, proof=prove())
+        assert body["token_type"] == "DPoP"
+        with pytest.raises(BearerError):
+            await world.use(body["access_token"])
 
     run(scenario)
 

@@ -51,6 +51,24 @@ def test_clients_documents_are_advertised_where_they_are_taken() -> None:
         assert "none" in document["token_endpoint_auth_methods_supported"]
 
 
+def test_ways_without_a_person_are_advertised_where_they_are_open() -> None:
+    """Required by RFC 8414 §2, and by enterprise-managed-authorization §6: the profile beside the grant."""
+    for on in (True, False):
+        document = build_server_metadata(
+            issuer=ISSUER,
+            scopes=SCOPES,
+            resources=[MCP],
+            can_register=True,
+            has_machines=on,
+            takes_id_jags=on,
+        )
+        grants = document["grant_types_supported"]
+        assert ("client_credentials" in grants) is on
+        assert ("urn:ietf:params:oauth:grant-type:jwt-bearer" in grants) is on
+        profiles = ["urn:ietf:params:oauth:grant-profile:id-jag"] if on else None
+        assert document.get("authorization_grant_profiles_supported") == profiles
+
+
 def test_a_resource_says_who_guards_it() -> None:
     """Required by RFC 9728 §2: `resource` is what a person pastes, and the issuer has no final slash."""
     document = build_resource_metadata(FILES, issuer=ISSUER)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from omnitornado.oauth.people import People, Person, is_machine, name_machine
+from omnitornado.oauth.people import People, Person, is_machine, name_machine, name_provided
 
 from .world import ADA
 
@@ -42,6 +42,28 @@ def test_a_client_that_acts_for_itself_is_nobody_who_signs_in(is_open: bool) -> 
 
 def test_nobody_is_listed_under_a_clients_name() -> None:
     """Required by RFC 9700 §4.15."""
-    for name in ("client:robot", "CLIENT:x"):
+    for name in ("client:robot", "CLIENT:x", "idp:acme:ada"):
         with pytest.raises(ValueError, match="reserved"):
             People([Person(name)])
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+def test_somebody_known_by_a_providers_word_alone_signs_in_nowhere(is_open: bool) -> None:
+    """Our choice: such a name lasts as long as the provider may bring its own people."""
+    people = People([ADA], is_open=is_open, provided={"acme": ("mcp",), "other": None})
+    eve = name_provided("acme", "eve:x")
+    assert people.find(eve) == Person("idp:acme:eve:x", scopes=("mcp",))
+    assert people.find("idp:other:eve") == Person("idp:other:eve")
+    for name in ("idp:gone:eve", "idp:acme:", "idp:acme", "idp:", "idp::eve", "client:acme:eve"):
+        assert people.find(name) is None
+    assert people.find_by_spelling(eve) is None
+    assert people.listed == (ADA,)
+
+
+def test_a_listed_person_is_found_by_the_name_alone() -> None:
+    """Our choice: nobody who is merely let in by the application; e-mail addresses in any case."""
+    people = People([Person("Ada@Example.com")], is_open=True)
+    assert people.find_listed("Ada@Example.com") == Person("Ada@Example.com")
+    assert people.find_listed("ada@example.com") is None
+    assert people.find_listed("ada@EXAMPLE.com", is_email=True) == Person("Ada@Example.com")
+    assert people.find_listed("eve", is_email=True) is None

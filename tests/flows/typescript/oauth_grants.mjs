@@ -102,6 +102,13 @@ export async function countNonceErrors(session) {
   return session.nonceErrors ?? 0;
 }
 
+export async function jwtBearer(session, { assertion, parameters = {} }) {
+  const grant = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
+  const request = [...session.parts, grant, { assertion, ...parameters }, session.options];
+  const response = await oauth.genericTokenEndpointRequest(...request);
+  return session.take(await oauth.processGenericTokenEndpointResponse(session.as, session.client, response));
+}
+
 // What becomes of tokens
 
 export async function revoke(session, { token, hint }) {
