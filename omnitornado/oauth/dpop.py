@@ -44,8 +44,9 @@ LONGEST_AHEAD: Final = 60.0
 """Seconds by which `iat` may differ from this server's clock, where there is no nonce."""
 MAX_KEYS: Final = 1024
 PARTY_PERIOD: Final = 60
-"""Seconds. The proofs that one key made within it are counted together: the store bounds how many there may
-be of one party, and a client may make that many a minute."""
+"""Seconds. The proofs by one key, for one token, that end within it are counted together: the store bounds
+how many there may be of one party. With nonces all end together that were made with the same one.
+"""
 
 
 class ProofError(ProtocolError):
@@ -115,7 +116,8 @@ class Proofs:
             await verify_token(token, [key])
         except JoseError as error:
             _refuse(f"the DPoP proof can't be accepted: {error}", "dpop_signature")
-        await self._use_up(token, jti, key, request, good_until=good_until, now=now)
+        maker = key.thumbprint if access_token is None else f"{key.thumbprint} {token.claims['ath']}"
+        await self._use_up(jti, maker, request, good_until=good_until, now=now)
         has_nonce = "nonce" in token.claims
         return Proof(
             jkt=key.thumbprint,
@@ -161,12 +163,13 @@ class Proofs:
         _refuse(description, reason, code="use_dpop_nonce", dpop_nonce=nonce)
 
     async def _use_up(
-        self, token: Token, jti: str, key: PublicKey, request: ProofRequest, *, good_until: float, now: float
+        self, jti: str, maker: str, request: ProofRequest, *, good_until: float, now: float
     ) -> None:
         """§11.1: each proof is taken once, where it is for. Raises: ProofError."""
         outcome = await self._store.use_once(
             "dpop",
-            f"{key.thumbprint} {int(token.claims['iat']) // PARTY_PERIOD}",
+            # It follows from the proof, so that a copy is always found, and can't be chosen at will.
+            f"{maker} {int(good_until) // PARTY_PERIOD}",
             f"{request.method} {request.path} {jti}",
             expires_at=good_until,
             now=now,

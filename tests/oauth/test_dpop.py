@@ -348,6 +348,11 @@ def test_more_proofs_than_can_be_remembered_are_refused() -> None:
         with pytest.raises(ProofError, match="used before"):
             await take(first)
         await take(prove(key=make_key(name="two")))
+        nonce = await proofs.nonces.issue(now=START)
+        for iat in (1, 1000):
+            await take(prove(nonce=nonce, iat=iat))
+        with pytest.raises(ProofError, match="too many"):
+            await take(prove(nonce=nonce, iat=1_000_000))
         await store.close()
 
     asyncio.run(scenario())
