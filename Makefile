@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 TYPESCRIPT := tests/flows/typescript
 CONFORMANCE := tests/conformance
+UPSTREAMS := tests/flows/upstreams
 PROVIDER := tests/flows/provider
 MODULES := node_modules/.package-lock.json
 
@@ -24,7 +25,7 @@ lint: $(VENV)/dev.stamp
 types: $(VENV)/dev.stamp
 	$(BIN)/mypy
 
-unit: $(VENV)/dev.stamp $(TYPESCRIPT)/$(MODULES) $(CONFORMANCE)/$(MODULES) $(PROVIDER)/$(MODULES) browser directory proxies shared
+unit: $(VENV)/dev.stamp $(TYPESCRIPT)/$(MODULES) $(CONFORMANCE)/$(MODULES) $(UPSTREAMS)/$(MODULES) $(PROVIDER)/$(MODULES) browser directory proxies shared
 	$(BIN)/python -m pytest
 
 # The official MCP conformance suite alone; `make test` runs it as well.
@@ -76,4 +77,4 @@ $(VENV)/dev.stamp: pyproject.toml setup.cfg | $(BIN)/python
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(TYPESCRIPT)/node_modules $(CONFORMANCE)/node_modules $(PROVIDER)/node_modules build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(TYPESCRIPT)/node_modules $(CONFORMANCE)/node_modules $(UPSTREAMS)/node_modules $(PROVIDER)/node_modules build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
