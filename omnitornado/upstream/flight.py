@@ -6,7 +6,8 @@ passes it on: a client that reads slowly slows down nobody but itself.
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from omnitornado.mcp.call import Call
 from omnitornado.mcp.exchange import Exchange
@@ -14,6 +15,8 @@ from omnitornado.mcp.jsonrpc import Json, JsonRpcError, RequestId
 
 if TYPE_CHECKING:
     from omnitornado.upstream.peer import Peer
+
+T = TypeVar("T")
 
 MAX_OUTBOX = 256
 """Messages; of more the oldest are dropped."""
@@ -129,3 +132,16 @@ class Flight:
                 return
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
+
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do something for the request, unless its call is stopped before. Raises: the reason why it was."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.call.on_stop = task.cancel
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if self.call.stop_reason is not None:
+                raise self.call.stop_reason from None
+            raise
+        finally:
+            task.cancel()

@@ -1,6 +1,6 @@
-"""Implements: MCP 2025-11-25 basic/lifecycle, basic/utilities/ping, basic/utilities/progress,
-basic/utilities/cancellation, server/utilities/logging, as a client: one connection to a server behind us that
-knows the handshake.
+"""Implements: MCP 2025-11-25 basic/utilities/ping, basic/utilities/progress, basic/utilities/cancellation,
+MCP 2026-07-28 basic/patterns/progress, basic/patterns/cancellation, as a client: one connection to a server
+behind us, of either era (`dialects.py`).
 
 Ids and progress tokens are ours: what two clients chose alike must not meet in one server.
 """
@@ -29,21 +29,17 @@ from omnitornado.mcp.jsonrpc import (
 from omnitornado.upstream.asking import (
     ASKED,
     ask_in_session,
-    build_client_capabilities,
     check_client,
     find_asked,
 )
 from omnitornado.upstream.child import Child, Command
+from omnitornado.upstream.dialects import ACKNOWLEDGED, Dialect, meet
 from omnitornado.upstream.errors import ChildError, UpstreamError
 from omnitornado.upstream.flight import Flight, Question
-from omnitornado.upstream.identity import build_params
 from omnitornado.upstream.lines import Allowance
 from omnitornado.upstream.messages import Received, adapt_error, build_request, parse_line
 from omnitornado.upstream.news import News
 
-VERSIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
-"""What a server behind us may answer `initialize` with."""
-CLIENT_INFO: Json = {"name": "omnitornado", "version": "0"}
 MAX_UNASKED = 10_000.0
 UNASKED_A_SECOND = 2_000.0
 """Messages that nobody waits for; a long one counts as several."""
@@ -82,8 +78,8 @@ class Peer:
         self.server_info: Json = {}
         self.instructions: str | None = None
         self.version = ""
-        self.log_level: str | None = None
-        """The least severe level that it was asked for."""
+        self.dialect: Dialect
+        """Once it is open."""
         self.flights: dict[int, Flight] = {}
         self.error: UpstreamError | None = None
         self.opened_at = clock()
@@ -104,37 +100,21 @@ class Peer:
     # Beginning and ending
 
     async def open(self) -> None:
-        """Start it and shake hands. Not to be cancelled.
+        """Start it and let it introduce itself. Not to be cancelled.
 
         Raises:
             UpstreamError
         """
         await self.child.start()
-        params: Json = {
-            "protocolVersion": VERSIONS[-1],
-            "capabilities": build_client_capabilities(has_roots=self.terms.has_roots),
-            "clientInfo": CLIENT_INFO,
-        }
-        try:
-            result = await self.request("initialize", params, patience=self.terms.start_timeout)
-            self._introduce(result)
-        except TimeoutError:
-            raise self.child.kill(
-                f"did not answer initialize within {self.terms.start_timeout:g} seconds"
-            ) from None
-        except JsonRpcError as error:
-            raise self.child.kill(f"refused initialize: {error.message}") from None
-        await self.child.send(encode(build_notification("notifications/initialized")))
+        self.dialect = await meet(self)
 
-    def _introduce(self, result: Any) -> None:
-        found = result if isinstance(result, dict) else {}
-        version, info = found.get("protocolVersion"), found.get("serverInfo")
-        if version not in VERSIONS:
-            raise self.child.kill("answered initialize with a revision that is not known here")
+    def introduce(self, version: str, found: Json, server_info: Any) -> None:
+        """What it says of itself."""
         capabilities, instructions = found.get("capabilities"), found.get("instructions")
-        self.version = str(version)
+        self.version = version
         self.capabilities = capabilities if isinstance(capabilities, dict) else {}
-        self.server_info = info if isinstance(info, dict) else {"name": self.terms.name, "version": "0"}
+        known = isinstance(server_info, dict)
+        self.server_info = server_info if known else {"name": self.terms.name, "version": "0"}
         self.instructions = instructions if isinstance(instructions, str) else None
 
     def end(self) -> None:
@@ -167,29 +147,27 @@ class Peer:
             JsonRpcError: it refused.
             ChildError
         """
-        request_id, answer = self._begin()
+        if self.error is not None:
+            raise self.error
+        self._last_id += 1
+        request_id = self._last_id
+        answer = self._waiting[request_id] = asyncio.get_running_loop().create_future()
         try:
             await self.child.send(encode(build_request(request_id, method, params)))
             return await asyncio.wait_for(answer, patience)
         finally:
             self._waiting.pop(request_id, None)
 
-    def fire(self, method: str, params: Json) -> None:
-        """A request whose answer changes nothing."""
+    def fire(self, method: str, params: Json) -> int:
+        """A request whose answer changes nothing; its id."""
+        self._last_id += 1
         if self.error is None:
-            self._last_id += 1
             self._write(build_request(self._last_id, method, params))
+        return self._last_id
 
     def notify(self, method: str, params: Json) -> None:
         if self.error is None:
             self._write(build_notification(method, params))
-
-    def _begin(self) -> tuple[int, "asyncio.Future[Any]"]:
-        if self.error is not None:
-            raise self.error
-        self._last_id += 1
-        answer = self._waiting[self._last_id] = asyncio.get_running_loop().create_future()
-        return self._last_id, answer
 
     async def take_off(self, exchange: Exchange, call: Call, params: Json) -> Flight:
         """Send a client's request on.
@@ -204,7 +182,7 @@ class Peer:
         self.used_at = self._clock()
         token = None if exchange.progress_token is None else flight.id
         try:
-            params = build_params(params, exchange.principal, token)
+            params = self.dialect.build_params(exchange, params, token)
             await self.child.send(encode(build_request(flight.id, exchange.request.method, params)))
         except BaseException:
             self.flights.pop(flight.id, None)
@@ -283,6 +261,8 @@ class Peer:
                 flight.say(
                     build_notification(method, {**params, "progressToken": flight.exchange.progress_token})
                 )
+        elif method == ACKNOWLEDGED:
+            self.dialect.take_acknowledgement(params)
         elif method != "notifications/cancelled":
             self.news.take(method, params, list(self.flights.values()))
 

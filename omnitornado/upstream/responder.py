@@ -42,6 +42,7 @@ from omnitornado.upstream.news import News
 from omnitornado.upstream.parked import Parked
 from omnitornado.upstream.peer import Peer, Terms
 from omnitornado.upstream.pool import Pool, PoolLimits
+from omnitornado.upstream.rounds import ask_all_in_session, build_input_required, find_extra, is_question
 
 Sharing: TypeAlias = Literal["person", "session", "shared"]
 BuildCommand: TypeAlias = Callable[[Principal | None, bool], Command]
@@ -49,7 +50,6 @@ BuildCommand: TypeAlias = Callable[[Principal | None, bool], Command]
 
 PARKED = "upstream"
 """Where the state of a call says which request it belongs to."""
-SUBSCRIBE_TIMEOUT = 30.0
 MAX_TOOL_NAME = 128
 
 NOT_IN_SESSION = frozenset({"initialize", "server/discover", "subscriptions/listen"})
@@ -201,9 +201,8 @@ class UpstreamResponder:
         except UpstreamError as error:
             raise error.build_error() from None
         if session is not None and peer.news.join(session, (principal.username, principal.client_id)):
-            for uri in session.subscriptions:
-                peer.fire("resources/subscribe", {"uri": uri})
-            self._settle_log_level(peer, session.log_level)
+            peer.dialect.subscribe_again(session.subscriptions)
+            peer.dialect.settle_log_level(session.log_level)
         return peer
 
     # Passing on
@@ -217,6 +216,11 @@ class UpstreamResponder:
                 flight = await self._take_off(exchange, call)
                 call.start_clock(self._countdown)
                 result = await self._follow(flight)
+                while is_question(result):
+                    if exchange.owner is None:
+                        raise build_input_required(exchange, result)
+                    flight = await self._ask_and_go_on(flight, result)
+                    result = await self._follow(flight)
         except JsonRpcError:
             _witness(exchange, "upstream_error")
             raise
@@ -228,13 +232,15 @@ class UpstreamResponder:
 
     async def _take_off(self, exchange: Exchange, call: Call) -> Flight:
         """Raises: JsonRpcError."""
-        if exchange.round is not None and exchange.round.state is not None:
-            return self._resume(exchange.round, exchange, call)
+        turn = exchange.round
+        if turn is not None and turn.state is not None and PARKED in turn.state.once:
+            return self._resume(turn, exchange, call)
         peer = await self._find_peer(exchange.principal, exchange.owner)
         if exchange.owner is None and exchange.log_level is not None:
-            self._settle_log_level(peer, exchange.log_level)
+            peer.dialect.settle_log_level(exchange.log_level)
         own = {"inputResponses", "requestState"} if exchange.round is not None else set()
         params = {name: value for name, value in exchange.params.items() if name not in own}
+        params |= find_extra(exchange)
         try:
             return await peer.take_off(exchange, call, params)
         except UpstreamError as error:
@@ -294,6 +300,15 @@ class UpstreamResponder:
                 flight.peer.answer(build_answer(flight.asked.pop(key).id, turn.responses[key]))
         return flight
 
+    async def _ask_and_go_on(self, flight: Flight, result: Json) -> Flight:
+        """Ask a session's client what the server's answer asks. Raises: JsonRpcError."""
+        call, exchange = flight.call, flight.exchange
+        extra = await flight.run(ask_all_in_session(flight, result))
+        try:
+            return await flight.peer.take_off(exchange, call, {**exchange.params, **extra})
+        except UpstreamError as error:
+            raise error.build_error() from None
+
     def _give_up(self, flight: Flight) -> None:
         """A client did not come back."""
         flight.peer.land(flight, "The client did not come back")
@@ -309,7 +324,8 @@ class UpstreamResponder:
             message = f"Invalid params: level is one of {', '.join(LOG_LEVELS)}"
             raise JsonRpcError(code=INVALID_PARAMS, message=message)
         await exchange.owner.set_log_level(level)
-        self._settle_log_level(await self._find_peer(exchange.principal, exchange.owner), level)
+        peer = await self._find_peer(exchange.principal, exchange.owner)
+        peer.dialect.settle_log_level(level)
         return {}
 
     async def _subscribe(self, exchange: Exchange) -> Json:
@@ -318,7 +334,7 @@ class UpstreamResponder:
         check_subscriptions({*session.subscriptions, uri})
         peer = await self._find_peer(exchange.principal, session)
         try:
-            await peer.request("resources/subscribe", {"uri": uri}, patience=SUBSCRIBE_TIMEOUT)
+            await peer.dialect.subscribe(uri)
         except (UpstreamError, TimeoutError) as error:
             late = UpstreamError(self._terms.name, "did not answer resources/subscribe")
             raise (error if isinstance(error, UpstreamError) else late).build_error() from None
@@ -338,7 +354,7 @@ class UpstreamResponder:
     async def _watch(self, peer: Peer, uri: str) -> bool:
         """Whether the server says when the resource changes."""
         try:
-            await peer.request("resources/subscribe", {"uri": uri}, patience=SUBSCRIBE_TIMEOUT)
+            await peer.dialect.subscribe(uri)
         except (JsonRpcError, UpstreamError, TimeoutError):
             return False
         return True
@@ -356,20 +372,11 @@ class UpstreamResponder:
     def _unwatch(self, owner: Hashable, uri: str) -> None:
         peer = self.pool.peek(owner)
         if peer is not None and uri not in self._listeners.get(owner, {}) and not peer.news.is_wanted(uri):
-            peer.fire("resources/unsubscribe", {"uri": uri})
+            peer.dialect.unsubscribe(uri)
 
     async def _take_up(self, owner: Hashable, peer: Peer) -> None:
         """A new child is told what its owner listens to already."""
-        for uri in self._listeners.get(owner, ()):
-            peer.fire("resources/subscribe", {"uri": uri})
-
-    def _settle_log_level(self, peer: Peer, level: str) -> None:
-        """See to it that the server says what somebody wants to hear; who wants less is spared the rest."""
-        if "logging" not in peer.capabilities:
-            return
-        if peer.log_level is None or LOG_LEVELS.index(level) < LOG_LEVELS.index(peer.log_level):
-            peer.log_level = level
-            peer.fire("logging/setLevel", {"level": level})
+        peer.dialect.subscribe_again(self._listeners.get(owner, ()))
 
 
 def adapt_capabilities(capabilities: Json, version: str) -> Json:
@@ -381,7 +388,10 @@ def adapt_capabilities(capabilities: Json, version: str) -> Json:
 
 
 def _complete(exchange: Exchange, result: Json) -> Json:
-    """What a result of the stateless era has beside the server's own words."""
+    """What a result of the client's revision has beside the server's own words, and has not."""
+    if exchange.version not in STATELESS_VERSIONS:
+        for name in ("resultType", "ttlMs", "cacheScope"):
+            result.pop(name, None)
     if exchange.version in STATELESS_VERSIONS and exchange.request.method == "resources/read":
         result.setdefault("ttlMs", 0)
         result["cacheScope"] = "private"

@@ -126,7 +126,7 @@ def run(
     assert find_zombies() == []
 
 
-OWN = {"PASSED": "passed on", "SECRET": "of the server's own", "HOME": "/home/x"}
+OWN = {"PASSED": "passed on", "SECRET": "of the server's own", "HOME": "/nowhere"}
 
 
 def read(answer: Answer) -> Any:

@@ -128,16 +128,35 @@ QUESTIONS: dict[str, tuple[str, Any]] = {
 
 def ask(request: Any, name: str, arguments: Any) -> None:
     method, params = QUESTIONS[name]
+    if "modern" in OPTIONS:
+        ask_by_the_end(request, method, params, int(arguments.get("times", 1)))
+        return
     ids = [f"q-{number}" for number in range(int(arguments.get("times", 1)))]
     if arguments.get("together"):
-        for one in ids:
-            send(id=one, method=method, params=params)
+        asked = [{"jsonrpc": "2.0", "id": one, "method": method, "params": params} for one in ids]
+        write(b"\n".join(json.dumps(one).encode() for one in asked))  # at once, so that they come at once
     answers = []
     for one in ids:
         if not arguments.get("together"):
             send(id=one, method=method, params=params)
         answers.append(wait_for(one))
     answer(request, json.dumps(answers))
+
+
+def ask_by_the_end(request: Any, method: str, params: Any, times: int) -> None:
+    """As a server of the stateless era: what was answered so far goes through the client."""
+    given = request["params"]
+    answers = json.loads(given.get("requestState", "[]")) + list(given.get("inputResponses", {}).values())
+    if len(answers) >= times:
+        answer(request, json.dumps(answers), resultType="complete")
+        return
+    question = {"method": method, "params": params}
+    result = {
+        "resultType": "input_required",
+        "inputRequests": {"q": question},
+        "requestState": json.dumps(answers),
+    }
+    send(id=request["id"], result=result)
 
 
 def wait_for(question: str) -> Any:
@@ -148,6 +167,14 @@ def wait_for(question: str) -> Any:
         take(message)
 
 
+CAPABILITIES = {
+    "tools": {"listChanged": True},
+    "resources": {"subscribe": True},
+    "logging": {},
+    "com.example/own": {"x": 1},
+}
+SERVER_INFO = {"name": "hostile", "version": "1", "x": "kept"}
+LISTENING: list[Any] = []
 CANCELLED: list[Any] = []
 LEVELS: list[str] = []
 SUBSCRIPTIONS: list[str] = []
@@ -157,20 +184,33 @@ def take(message: Any) -> None:
     method, params = message.get("method"), message.get("params", {})
     if method == "notifications/cancelled":
         CANCELLED.append(params)
+    if method == "notifications/cancelled" and params.get("requestId") in LISTENING:
+        LISTENING.remove(params["requestId"])
     if method is None or "id" not in message:
         return
-    if method == "initialize":
+    if method == "server/discover" and OPTIONS & {"modern", "dual"}:
+        result = {
+            "supportedVersions": ["2026-07-28"],
+            "capabilities": CAPABILITIES,
+            "instructions": "Beware.",
+            "_meta": {"io.modelcontextprotocol/serverInfo": SERVER_INFO},
+        }
+        send(id=message["id"], result=result)
+    elif method == "subscriptions/listen" and "modern" in OPTIONS:
+        LISTENING.append(message["id"])
+        wanted = dict(params["notifications"])
+        SUBSCRIPTIONS[:] = [uri for uri in wanted.get("resourceSubscriptions", []) if uri != "x:unknown"]
+        wanted["resourceSubscriptions"] = SUBSCRIPTIONS
+        meta = {"io.modelcontextprotocol/subscriptionId": message["id"]}
+        send(
+            method="notifications/subscriptions/acknowledged", params={"notifications": wanted, "_meta": meta}
+        )
+    elif method == "initialize" and not OPTIONS & {"modern", "neither"}:
         version = params["protocolVersion"]
         result = {
             "protocolVersion": "1999-01-01" if "old" in OPTIONS else version,
-            "capabilities": {
-                "tools": {"listChanged": True},
-                "resources": {"subscribe": True},
-                "logging": {},
-                "com.example/own": {"x": 1},
-                "tasks": {},
-            },
-            "serverInfo": {"name": "hostile", "version": "1", "x": "kept"},
+            "capabilities": {**CAPABILITIES, "tasks": {}},
+            "serverInfo": SERVER_INFO,
             "instructions": "Beware.",
         }
         if "silent" not in OPTIONS:
@@ -192,8 +232,14 @@ def take(message: Any) -> None:
         SUBSCRIPTIONS.remove(params["uri"])
         send(id=message["id"], result={})
     elif method == "com.example/state":
-        result = {"cancelled": CANCELLED, "levels": LEVELS, "subscriptions": SUBSCRIPTIONS, "params": params}
-        send(id=message["id"], result=result)
+        state: dict[str, Any] = {
+            "cancelled": CANCELLED,
+            "levels": LEVELS,
+            "subscriptions": SUBSCRIPTIONS,
+            "params": params,
+            "listening": len(LISTENING),
+        }
+        send(id=message["id"], result=state)
     else:
         send(id=message["id"], error={"code": -32601, "message": "Method not found"})
 
