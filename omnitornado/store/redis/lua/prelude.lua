@@ -256,12 +256,13 @@ local function start_grant(id, grant, access_id, access)
   local gone = find_excess('grant', index, LIMITS.grants_per_person, id, function(r)
     return r.last_used_at, 0
   end)
+  -- Before any grant ends: a client whose last one makes room now is not forgotten with it.
+  use_client(grant.client_id, grant.username)
+  use_document(grant.client_id)
   for _, one in ipairs(gone) do end_grant(one) end
   put(id, grant)
   for _, one in ipairs(list(find_index('access', 'grant', id))) do
     if one ~= access_id then delete('access', one) end
   end
   put(access_id, access)
-  use_client(grant.client_id, grant.username)
-  use_document(grant.client_id)
 end

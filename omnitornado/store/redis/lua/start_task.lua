@@ -12,6 +12,7 @@ for i = 1, #kept, 2 do
 end
 if count >= LIMITS.tasks_per_person or bytes >= LIMITS.task_bytes_per_person then return 0 end
 put(id, task)
+redis.call('HDEL', sizes, id)
 for i = 1, #kept, 2 do
   if redis.call('EXISTS', find_key('task', kept[i])) == 0 then redis.call('HDEL', sizes, kept[i]) end
 end
