@@ -257,6 +257,10 @@ class AuthorizationServer:
         servers = build_resource_servers(resource_servers)
         asks = fetch or GuardedFetch(refused_hosts=_find_own_hosts(issuer)).fetch
         providers = IdentityProviders(_expand_providers(identity_providers, policy), asks)
+        if provider is None and providers.need_sign_in:
+            raise ValueError(
+                "an identity provider with sign_in needs the provider that people sign in through"
+            )
         known = People(
             _expand_people(people, policy),
             is_open=validate_user is not None,

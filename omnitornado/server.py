@@ -283,7 +283,9 @@ class Server:
                 resource_nonces=config.dpop.resource_nonces,
             ),
             resource_servers=[build_resource_server(server) for server in config.resource_servers],
-            identity_providers=[build_identity_provider(one) for one in config.identity_providers],
+            identity_providers=[
+                build_identity_provider(one, config.oidc) for one in config.identity_providers
+            ],
             allowed_origins=config.server.allowed_origins,
             trusted_proxies=config.server.trusted_proxies,
             bcrypt_threads=config.login.bcrypt_threads,

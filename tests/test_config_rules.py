@@ -228,6 +228,7 @@ def test_keys_that_do_not_fit_the_client_are_refused(
 
 
 ACME = {"name": "acme", "issuer": "https://acme.example.com"}
+OIDC = {"issuer": ACME["issuer"], "client_id": "x", "allow_everyone": True}
 ASSERTIONS = ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
 
 
@@ -241,6 +242,28 @@ ASSERTIONS = ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
                 "server": {"public_url": "https://acme.example.com"},
             },
             "issuer: this is the server itself",
+        ),
+        ({"identity_providers": [ACME | {"people": "login"}]}, '"login" needs a [login.oidc] with the same'),
+        (
+            {
+                "identity_providers": [ACME | {"people": "login"}],
+                "login": {"oidc": OIDC | {"issuer": "https://b.example"}},
+            },
+            '"login" needs a [login.oidc] with the same issuer',
+        ),
+        (
+            {
+                "identity_providers": [ACME | {"people": "login", "subjects": {"u": "ada"}}],
+                "login": {"oidc": OIDC},
+            },
+            "subjects: with people",
+        ),
+        (
+            {
+                "identity_providers": [ACME | {"people": "login", "person_claim": "email"}],
+                "login": {"oidc": OIDC},
+            },
+            "person_claim: with people",
         ),
         ({"identity_providers": [ACME, ACME | {"name": "b"}]}, "number 2, issuer: this issuer is in use"),
         ({"identity_providers": [ACME, ACME | {"issuer": "https://b.example"}]}, "number 2, name: this name"),

@@ -116,7 +116,7 @@ def _build(data: Mapping[str, Any], origin: Origin, rounds: int) -> Config:
     with _pointing_at(("pushed_requests",), origin):
         check_pushed_requests(pushed_requests)
     mcp = _build_settings(McpSettings, data, origin)
-    providers = _build_providers(data, server, origin)
+    providers = _build_providers(data, server, oidc, origin)
     config = Config(
         server=server,
         tokens=_build_settings(TokenSettings, data, origin),
@@ -201,14 +201,14 @@ def _build_clients(
 
 
 def _build_providers(
-    data: Mapping[str, Any], server: ServerSettings, origin: Origin
+    data: Mapping[str, Any], server: ServerSettings, oidc: OidcSettings | None, origin: Origin
 ) -> tuple[IdentityProviderSettings, ...]:
     """Each has a name and an issuer of its own."""
     section, providers = _NAMES["identity_providers"], []
     _parse_array(section, "issuer", data, origin)
     for index, table in enumerate(_parse_array(section, "name", data, origin)):
         with _pointing_at((section.name, index), origin):
-            check_provider(table, server.public_url)
+            check_provider(table, server.public_url, None if oidc is None else oidc.issuer)
             providers.append(IdentityProviderSettings(**table))
     return tuple(providers)
 

@@ -124,12 +124,14 @@ class IdentityProviderSettings(Settings, frozen=True):
         ),
     ]
     people: Annotated[
-        Literal["listed", "any"],
+        Literal["listed", "any", "login"],
         Key(
-            kind=choice("listed", "any"),
+            kind=choice("listed", "any", "login"),
             default="listed",
             help='"listed": people whose username in [[users]] is what the claim says. "any": whomever it '
-            "vouches for, under names of their own that begin with idp: and the provider's name.",
+            "vouches for, under names of their own that begin with idp: and the provider's name. "
+            '"login": whoever [login.oidc], which has to be the same provider, would let in, under the same '
+            "names.",
         ),
     ]
     subjects: Annotated[
@@ -169,8 +171,17 @@ class IdentityProviderSettings(Settings, frozen=True):
     ]
 
 
-def check_provider(values: Mapping[str, Any], public_url: str) -> None:
-    """Its keys are in one place, and it is not this server. Raises: MismatchError."""
+def check_provider(values: Mapping[str, Any], public_url: str, login_issuer: str | None) -> None:
+    """Its keys are in one place, and it is not this server; and who a person is stands in one place.
+    `login_issuer`: that of `[login.oidc]`. Raises: MismatchError.
+    """
+    if values["people"] == "login":
+        if values["issuer"] != login_issuer:
+            raise MismatchError("people", '"login" needs a [login.oidc] with the same issuer')
+        if values["subjects"]:
+            raise MismatchError("subjects", 'with people = "login", oidc_name in [[users]] says it')
+        if values["person_claim"] != "sub":
+            raise MismatchError("person_claim", 'with people = "login", [login.oidc] username_claim says it')
     if values["jwks"] is not None and values["jwks_uri"] is not None:
         raise MismatchError("jwks_uri", "jwks and jwks_uri are both set: keep one")
     if public_url and values["issuer"].rstrip("/") == public_url:

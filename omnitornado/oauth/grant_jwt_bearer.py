@@ -31,6 +31,8 @@ from omnitornado.oauth.issuance import (
     check_confidential,
 )
 from omnitornado.oauth.people import People, Person, fold_username, name_provided
+from omnitornado.oauth.provider import ProviderError
+from omnitornado.oauth.provider_people import AdmissionRules
 from omnitornado.oauth.resource import ProtectedResource, check_resources, find_resource
 from omnitornado.oauth.scope import IGNORED, ScopePolicy, check_requested_scope, restrict
 from omnitornado.store.transitions import UseOutcome
@@ -83,6 +85,8 @@ async def redeem_for(
 
 def find_person(provider: IdentityProvider, claims: Mapping[str, Any], people: People) -> Person:
     """Whom an assertion is about. Raises: OAuthError invalid_grant for nobody who is known here."""
+    if provider.sign_in is not None:
+        return find_signed_in(provider.sign_in, claims, people)
     name = check_identifier(claims, provider.person_claim)
     is_email = provider.person_claim == "email"
     if is_email and claims.get("email_verified", True) is not True:
@@ -95,6 +99,20 @@ def find_person(provider: IdentityProvider, claims: Mapping[str, Any], people: P
     else:
         person = people.find_listed(name, is_email=is_email)
     if person is None:
+        raise refuse("is about nobody who is known here", "person_unknown")
+    return person
+
+
+def find_signed_in(rules: AdmissionRules, claims: Mapping[str, Any], people: People) -> Person:
+    """Whoever would be let in through the provider's sign-in page, under the name that they have there.
+    Raises: OAuthError invalid_grant.
+    """
+    try:
+        username = people.find_provider_name(rules.find_name(claims))
+    except ProviderError:
+        raise refuse("has no usable claim that names the person", "assertion_malformed") from None
+    person = people.find(username)
+    if person is None or not (people.is_listed(username) or rules.let_in(claims)):
         raise refuse("is about nobody who is known here", "person_unknown")
     return person
 

@@ -18,6 +18,7 @@ from omnitornado.oauth.inline_keys import InlineKeys
 from omnitornado.oauth.jose import KEY_TYPES, Token
 from omnitornado.oauth.key_sets import RemoteKeySets
 from omnitornado.oauth.provider_metadata import build_metadata_url
+from omnitornado.oauth.provider_people import AdmissionRules
 
 ALGORITHMS: Final = tuple(KEY_TYPES)
 MAX_DOCUMENT: Final = 64 * 1024
@@ -42,6 +43,8 @@ class IdentityProvider(msgspec.Struct, frozen=True, kw_only=True):
     person_claim: str = "sub"
     admits_anyone: bool = False
     """Whether those it vouches for need not be people of the configuration: each has a name of their own."""
+    sign_in: AdmissionRules | None = None
+    """Where people also sign in through it: who is let in there, and by which claim they are known."""
     subjects: Mapping[str, str] = {}
     """Usernames by what `person_claim` says."""
     claims: Mapping[str, str | int | bool] = {}
@@ -68,6 +71,11 @@ class IdentityProviders:
 
     def find(self, issuer: object) -> IdentityProvider | None:
         return self._providers.get(issuer) if isinstance(issuer, str) else None
+
+    @property
+    def need_sign_in(self) -> bool:
+        """Whether the people of one are those who sign in through it."""
+        return any(provider.sign_in is not None for provider in self._providers.values())
 
     def build_provided(self) -> dict[str, tuple[str, ...] | None]:
         """What the people that providers bring themselves may grant, by the provider's name."""

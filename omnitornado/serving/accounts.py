@@ -10,6 +10,7 @@ from omnitornado.config import (
     Config,
     ConfigError,
     IdentityProviderSettings,
+    OidcSettings,
     ResourceServerSettings,
 )
 from omnitornado.net.web_address import parse_web_address
@@ -18,6 +19,7 @@ from omnitornado.oauth.identity_providers import IdentityProvider
 from omnitornado.oauth.introspection import ResourceServer
 from omnitornado.oauth.jose import MAX_INLINE_KEYS, JoseError, read_key_set
 from omnitornado.oauth.secrets import digest
+from omnitornado.serving.provider import build_admission
 
 
 def check_accounts(config: Config) -> None:
@@ -89,7 +91,10 @@ def build_resource_server(server: ResourceServerSettings) -> ResourceServer:
     )
 
 
-def build_identity_provider(provider: IdentityProviderSettings) -> IdentityProvider:
+def build_identity_provider(
+    provider: IdentityProviderSettings, oidc: OidcSettings | None
+) -> IdentityProvider:
+    """`oidc`: where people sign in."""
     return IdentityProvider(
         name=provider.name,
         issuer=provider.issuer,
@@ -98,6 +103,7 @@ def build_identity_provider(provider: IdentityProviderSettings) -> IdentityProvi
         clients=provider.clients,
         person_claim=provider.person_claim,
         admits_anyone=provider.people == "any",
+        sign_in=build_admission(oidc) if provider.people == "login" and oidc is not None else None,
         subjects=provider.subjects,
         claims=provider.claims,
         scopes=provider.scopes,

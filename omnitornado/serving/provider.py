@@ -28,16 +28,20 @@ def build_provider_login(config: Config, fetch: Fetch | None) -> ProviderLogin |
             request_scopes=oidc.request_scopes,
             prompt=oidc.prompt,
         ),
-        admission=AdmissionRules(
-            everyone=oidc.allow_everyone,
-            emails=frozenset(oidc.allowed_emails),
-            domains=frozenset(oidc.allowed_domains),
-            claims=oidc.allowed_claims,
-            username_claim=oidc.username_claim,
-        ),
+        admission=build_admission(oidc),
         people=_build_people(oidc, config),
         has_password_form=oidc.password_form,
         fetch=fetch,
+    )
+
+
+def build_admission(oidc: OidcSettings) -> AdmissionRules:
+    return AdmissionRules(
+        everyone=oidc.allow_everyone,
+        emails=frozenset(oidc.allowed_emails),
+        domains=frozenset(oidc.allowed_domains),
+        claims=oidc.allowed_claims,
+        username_claim=oidc.username_claim,
     )
 
 

@@ -20,7 +20,8 @@ from omnitornado.oauth.client import (
 )
 from omnitornado.oauth.errors import OAuthError
 from omnitornado.oauth.identity_providers import IdentityProvider, IdentityProviders
-from omnitornado.oauth.people import People, Person
+from omnitornado.oauth.people import People, Person, ProviderPeople
+from omnitornado.oauth.provider_people import AdmissionRules
 from omnitornado.store.limits import Limits
 
 from .fetching import FakeFetch
@@ -551,6 +552,45 @@ def test_whoever_a_provider_vouches_for_has_a_name_that_is_nobody_elses() -> Non
         body = await bench.ask(sub="ada", iss="https://other.example")
         assert (await bench.world.use(body["access_token"])).username == "idp:other:ada"
         assert await bench.world.store.find_grants("ada", now=START) == []
+
+    on_bench(scenario)
+
+
+def test_both_ways_of_one_provider_lead_to_the_same_person() -> None:
+    """Our choice: whoever it would sign in has the same name by its word, and nobody else is let in."""
+
+    async def scenario(bench: Bench) -> None:
+        names = ProviderPeople(
+            prefix="idp.example:",
+            usernames={"u2": "bob"},
+            blocked=frozenset({"idp.example:u3"}),
+            scopes=("mcp",),
+        )
+        rules = AdmissionRules(domains=frozenset({"example.com"}))
+        bench.trust(msgspec.structs.replace(ACME, sign_in=rules))
+        bench.world.tokens = msgspec.structs.replace(
+            bench.world.tokens, people=People([ADA, BOB], provider=names)
+        )
+        verified: dict[str, Any] = {"email": "eve@example.com", "email_verified": True}
+        body = await bench.ask(sub="u1", scope="mcp files", **verified)
+        bearer = await bench.world.use(body["access_token"])
+        assert (bearer.username, bearer.scope) == ("idp.example:u1", ("mcp",))
+        body = await bench.ask(sub="u2")
+        assert (await bench.world.use(body["access_token"])).username == "bob"
+        for sub, claims in (
+            ("u3", verified),
+            ("u1", {"email": "eve@other.example", "email_verified": True}),
+            ("u1", {"email": "eve@example.com"}),
+            ("ada", {}),
+        ):
+            with refused("invalid_grant", "person_unknown"):
+                await bench.ask(sub=sub, **claims)
+        by_mail = AdmissionRules(everyone=True, username_claim="email")
+        people = bench.world.tokens.people
+        bench.trust(msgspec.structs.replace(ACME, sign_in=by_mail))
+        bench.world.tokens = msgspec.structs.replace(bench.world.tokens, people=people)
+        with refused("invalid_grant", "assertion_malformed"):
+            await bench.ask(sub="u1", email="eve@example.com")
 
     on_bench(scenario)
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from omnitornado.app import AuthorizationServer
 from omnitornado.net.fetched import FetchError
 from omnitornado.oauth.identity_providers import IdentityProvider, IdentityProviders, list_document_urls
 from omnitornado.oauth.jose import JoseError, Token, parse_token
+from omnitornado.oauth.provider_people import AdmissionRules
 
 from .fetching import FakeFetch
 from .keys import make_key, publish, sign
@@ -122,3 +124,10 @@ def test_a_final_slash_of_an_issuer_is_not_doubled() -> None:
     assert list_document_urls("https://idp.example:8443/a/b/")[1] == (
         "https://idp.example:8443/.well-known/oauth-authorization-server/a/b"
     )
+
+
+def test_people_who_sign_in_need_somewhere_to_sign_in() -> None:
+    """Our choice: said when the server is put together, and not at the first assertion."""
+    provider = IdentityProvider(name="acme", issuer=ISSUER, sign_in=AdmissionRules(everyone=True))
+    with pytest.raises(ValueError, match="needs the provider that people sign in through"):
+        AuthorizationServer(issuer="https://auth.example.com", store=None, identity_providers=[provider])

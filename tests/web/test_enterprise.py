@@ -33,7 +33,8 @@ JTI = iter(range(10**9))
 
 async def start(start_site: StartSite, provider: dict[str, Any] = ACME, **settings: Any) -> Site:
     fetch = FakeFetch()
-    fetch.documents[DOCUMENT] = {"issuer": IDP, "jwks_uri": IDP + "/keys"}
+    names = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+    fetch.documents[DOCUMENT] = {"issuer": IDP} | dict.fromkeys(names, IDP + "/keys")
     fetch.documents[IDP + "/keys"] = publish(make_key())
     tables = {"identity_providers": [provider]} | settings
     return await start_site(clients=[*CLIENTS, AGENT], settings=tables, fetch=fetch)
@@ -183,3 +184,13 @@ async def test_a_provider_that_could_vouch_for_nobody_is_refused_at_the_start(st
     site = await start(start_site, ACME | {"subjects": {"00u1": "bob"}})
     token = read_json(await bring(site, build_assertion(site, sub="00u1")))["access_token"]
     assert await call(site, token, "whoami") == "bob by agent"
+
+
+@pytest.mark.gen_test
+async def test_whoever_signs_in_through_the_provider_is_the_same_person(start_site: StartSite) -> None:
+    """Our choice: by its page or by its word."""
+    oidc = {"issuer": IDP, "client_id": "x", "allowed_claims": ["groups=tools"], "username_prefix": "corp:"}
+    site = await start(start_site, ACME | {"people": "login"}, login={"oidc": oidc})
+    assert read_json(await bring(site, build_assertion(site, sub="u1")))["error"] == "invalid_grant"
+    response = await bring(site, build_assertion(site, sub="u1", groups=["tools"]))
+    assert await call(site, read_json(response)["access_token"], "whoami") == "corp:u1 by agent"
