@@ -26,14 +26,14 @@ def find_excess(
     """Keys that must go from a group so that with `adding` it has no more than `limit`: those past their time
     first, then by ascending `age` (an instant).
 
-    Of a group with a large limit a fiftieth goes at once, so that looking through all of it is seldom
+    Of a group with a large limit a twentieth goes at once, so that looking through all of it is seldom
     needed.
     """
     excess = len(members) + (adding not in members) - limit
     if excess <= 0:
         return []
     if limit >= LARGE:
-        excess = max(excess, limit // 50)
+        excess = max(excess, limit // 20)
 
     get, is_past = table.get, table.is_past
     ranked = [

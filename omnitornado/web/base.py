@@ -17,7 +17,6 @@ import msgspec
 from tornado.httputil import HTTPHeaders, format_timestamp
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
-from omnitornado.base64url import encode
 from omnitornado.log import log_event
 from omnitornado.net import find_client_address
 from omnitornado.oauth.bearer import BearerError
@@ -72,7 +71,7 @@ class BaseHandler(RequestHandler):
     @functools.cached_property
     def request_id(self) -> str:
         """What names this request in the log."""
-        return encode(self.services.token_bytes(6))
+        return next(self.services.request_ids)
 
     # Before the method
 

@@ -1,8 +1,9 @@
 """What the handlers share. `app.py` builds it; nothing here decides anything."""
 
+import itertools
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -11,6 +12,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.template import Loader
 
 from omnitornado.audit import AuditLog
+from omnitornado.base64url import encode
 from omnitornado.net import Network, find_client_scheme
 from omnitornado.net.fetched import Fetch
 from omnitornado.oauth.authorize import AuthorizationRules
@@ -67,6 +69,11 @@ FindTools: TypeAlias = Callable[[str], Sequence[ScopeTool] | Awaitable[Sequence[
 """The tools behind a scope; plain or async."""
 
 
+def build_request_ids() -> Iterator[str]:
+    """One after the other: no two of a process are the same, and those of two processes begin differently."""
+    return map(f"{encode(secrets.token_bytes(6))}-{{:x}}".format, itertools.count(1))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Services:
     """The one set of services of a server."""
@@ -115,6 +122,8 @@ class Services:
     find_tools: FindTools = lambda scope: ()
     find_health: Callable[[], Sequence[MountHealth]] = tuple
     """Of the servers behind us."""
+    request_ids: Iterator[str] = field(default_factory=build_request_ids)
+    """What names each request in the log."""
     clock: Callable[[], float] = time.time
     token_bytes: TokenBytes = secrets.token_bytes
 

@@ -164,7 +164,7 @@ end
 
 local function find_excess_count(count, limit)
   local excess = count - limit
-  if excess > 0 and limit >= LARGE then excess = math.max(excess, math.floor(limit / 50)) end
+  if excess > 0 and limit >= LARGE then excess = math.max(excess, math.floor(limit / 20)) end
   return excess
 end
 
