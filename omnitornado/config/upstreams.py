@@ -152,7 +152,7 @@ class UpstreamSettings(Settings, frozen=True):
             kind=integer(1, 10_000),
             default=100,
             help="How many processes of it there may be. Beyond it the one unused for longest makes room; "
-            "where all are in use, the answer is 503.",
+            "where all are in use, the answer is an error. One person has at most a quarter of them.",
         ),
     ]
     start_timeout: Annotated[

@@ -66,6 +66,7 @@ class LiveSession:
         "log_level",
         "questions",
         "subscriptions",
+        "username",
         "version",
     )
 
@@ -83,6 +84,7 @@ class LiveSession:
         self._clock = clock
         self._on_change = on_change
         self.key = key
+        self.username = record.username
         self.version = record.protocol_version
         self.capabilities = record.capabilities
         """What the client declared when it opened the session (ClientCapabilities)."""

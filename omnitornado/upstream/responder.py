@@ -41,7 +41,7 @@ from omnitornado.upstream.flight import Flight
 from omnitornado.upstream.news import News
 from omnitornado.upstream.parked import Parked
 from omnitornado.upstream.peer import Peer, Terms
-from omnitornado.upstream.pool import Pool, PoolLimits
+from omnitornado.upstream.pool import Owner, Pool, PoolLimits
 from omnitornado.upstream.rounds import ask_all_in_session, build_input_required, find_extra, is_question
 
 Sharing: TypeAlias = Literal["person", "session", "shared"]
@@ -97,7 +97,7 @@ class UpstreamResponder:
             clock=clock,
         )
         self.pool.on_open = self._take_up
-        self._listeners: dict[Hashable, dict[str, int]] = {}
+        self._listeners: dict[Owner, dict[str, int]] = {}
         """By owner: how many streams of the stateless era listen to a resource."""
         self._calls: set[Call] = set()
         self._introduced: Peer | None = None
@@ -165,7 +165,7 @@ class UpstreamResponder:
 
     def forget(self, session: LiveSession) -> None:
         if self._sharing == "session":
-            self.pool.end(("session", session.key), reason="session_ended")
+            self.pool.end(Owner(session.username, session.key), reason="session_ended")
 
     def end_streams(self) -> None:
         self._parked.close()
@@ -178,15 +178,13 @@ class UpstreamResponder:
 
     # Whose child it is
 
-    def _find_owner(self, principal: Principal, session: bytes | None) -> Hashable:
+    def _find_owner(self, principal: Principal, session: bytes | None) -> Owner:
         if self._sharing == "shared":
-            return ("shared",)
+            return Owner()
         if self._sharing == "person":
-            return ("person", principal.username)
-        if session is not None:
-            return ("session", session)
+            return Owner(principal.username)
         # The stateless era has no sessions: what comes closest is a person's client.
-        return ("client", principal.username, principal.client_id)
+        return Owner(principal.username, principal.client_id if session is None else session)
 
     async def _find_peer(self, principal: Principal, session: LiveSession | None) -> Peer:
         """Raises: JsonRpcError."""
@@ -359,7 +357,7 @@ class UpstreamResponder:
             return False
         return True
 
-    def _stop_listening(self, owner: Hashable, uris: Mapping[str, None]) -> None:
+    def _stop_listening(self, owner: Owner, uris: Mapping[str, None]) -> None:
         wanted = self._listeners.get(owner, {})
         for uri in uris:
             wanted[uri] = wanted.get(uri, 0) - 1
@@ -369,12 +367,12 @@ class UpstreamResponder:
         if not wanted:
             self._listeners.pop(owner, None)
 
-    def _unwatch(self, owner: Hashable, uri: str) -> None:
+    def _unwatch(self, owner: Owner, uri: str) -> None:
         peer = self.pool.peek(owner)
         if peer is not None and uri not in self._listeners.get(owner, {}) and not peer.news.is_wanted(uri):
             peer.dialect.unsubscribe(uri)
 
-    async def _take_up(self, owner: Hashable, peer: Peer) -> None:
+    async def _take_up(self, owner: Owner, peer: Peer) -> None:
         """A new child is told what its owner listens to already."""
         peer.dialect.subscribe_again(self._listeners.get(owner, ()))
 

@@ -6,16 +6,32 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from omnitornado.upstream.errors import ChildError
 
 from .children import build_child, find_processes, find_zombies, list_descriptors, until
 
 LISTEN = "import time; time.sleep(1000)"
+
+
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+    "asyncio": asyncio.new_event_loop,
+    "uvloop": uvloop.new_event_loop,
+}
+loops: list[str] = []
+
+
+@pytest.fixture(autouse=True, params=sorted(LOOPS))
+def loop(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Pipes and processes are the event loop's; the server runs on either."""
+    loops.append(request.param)
+    yield
+    loops.pop()
 
 
 def run(scenario: Callable[[], Awaitable[None]]) -> None:
@@ -27,7 +43,8 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
         await scenario()
         await until(lambda: list_descriptors() <= before)
 
-    asyncio.run(watched())
+    with asyncio.Runner(loop_factory=LOOPS[loops[-1]]) as runner:
+        runner.run(watched())
     assert find_zombies() == []
 
 

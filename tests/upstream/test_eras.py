@@ -18,6 +18,8 @@ from mcp_samples import (
     build_stateless,
 )
 
+from omnitornado.upstream.pool import Owner
+
 from .behind import EVERYTHING, Behind, build_meta, read, run
 from .children import until
 
@@ -250,11 +252,11 @@ def test_a_request_that_is_taken_back_is_taken_back_there_too() -> None:
     async def scenario(behind: Behind) -> None:
         session = await behind.open()
         waiting = asyncio.create_task(session.call("hang"))
-        await until(lambda: behind.pool.peek(("person", "ann")).flights)  # type: ignore[union-attr]
+        await until(lambda: behind.pool.peek(Owner("ann")).flights)  # type: ignore[union-attr]
         await session.cancel(1)
         assert (await waiting).status == 202
         leaving = asyncio.create_task(behind.call("hang"))
-        await until(lambda: behind.pool.peek(("person", "ann")).flights)  # type: ignore[union-attr]
+        await until(lambda: behind.pool.peek(Owner("ann")).flights)  # type: ignore[union-attr]
         leaving.cancel()
         await asyncio.wait({leaving})
         cancelled = (await behind.look_inside())["cancelled"]
@@ -322,7 +324,7 @@ def test_nobody_is_asked_what_may_be_another_clients_business() -> None:
     async def scenario(behind: Behind) -> None:
         session = await behind.open(**EVERYTHING)
         waiting = asyncio.create_task(session.call("hang"))
-        await until(lambda: behind.pool.peek(("shared",)).flights)  # type: ignore[union-attr]
+        await until(lambda: behind.pool.peek(Owner()).flights)  # type: ignore[union-attr]
         outbound = FakeOutbound()
         bobs = await behind.open(BOB, **EVERYTHING)
         (refusal,) = read(await bobs.call("ask", outbound))
@@ -393,7 +395,7 @@ def test_a_client_that_does_not_come_back_is_waited_for_no_longer() -> None:
 
     async def scenario(behind: Behind) -> None:
         sent, result = await ask_first(behind)
-        peer = behind.pool.peek(("person", "ann"))
+        peer = behind.pool.peek(Owner("ann"))
         assert peer is not None
         await until(lambda: not peer.flights)
         assert (await go_on(behind, sent, result, accept({}))).code == -32602
@@ -406,7 +408,7 @@ def test_a_server_that_ended_meanwhile_is_an_error_for_who_comes_back() -> None:
 
     async def scenario(behind: Behind) -> None:
         sent, result = await ask_first(behind)
-        peer = behind.pool.peek(("person", "ann"))
+        peer = behind.pool.peek(Owner("ann"))
         assert peer is not None
         peer.child.kill("was killed here")
         answer = await go_on(behind, sent, result, accept({}))

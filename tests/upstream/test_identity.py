@@ -5,6 +5,7 @@ from mcp_samples import ANN, ANN_ELSEWHERE, BOB, build_headers, build_stateless
 
 from omnitornado.mcp.principal import Principal
 from omnitornado.upstream.identity import build_environment, build_params
+from omnitornado.upstream.pool import Owner
 
 from .behind import Behind, read, run
 
@@ -55,10 +56,10 @@ def test_a_process_of_a_session_knows_its_client_and_ends_with_it() -> None:
         assert (await behind.call("pid", principal=ANN_ELSEWHERE)).text != first
         assert len(behind.pool) == 4
         assert (await behind.wire.delete(one.headers)).status == 204
-        assert behind.pool.peek(("session", b"")) is None
-        assert len([owner for owner in behind.pool._peers if owner[0] == "session"]) == 1  # type: ignore[index]
+        assert behind.pool.peek(Owner("ann", b"")) is None
+        assert len([owner for owner in behind.pool._peers if isinstance(owner.key, bytes)]) == 1
 
-    run(scenario, sharing="session")
+    run(scenario, sharing="session", max_children=40)
 
 
 def test_a_shared_process_has_nobody_in_its_environment() -> None:

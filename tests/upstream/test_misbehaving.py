@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from mcp_samples import BOB, Answer
 
+from omnitornado.upstream.pool import Owner
+
 from .behind import Behind, run
 from .children import until
 
@@ -174,6 +176,26 @@ def test_processes_are_bounded_and_the_idle_one_makes_room() -> None:
     run(scenario, max_children=1)
 
 
+def test_one_person_does_not_take_them_all() -> None:
+    """Our choice: of many sessions of one person's the one unused for longest goes; a quarter is theirs."""
+
+    async def scenario(behind: Behind) -> None:
+        bobs = await behind.open(BOB)
+        bobs_pid = (await bobs.call("pid")).text
+        sessions = [await behind.open() for _ in range(4)]
+        assert len([owner for owner in behind.pool._peers if owner.person == "ann"]) == 2
+        assert (await bobs.call("pid")).text == bobs_pid
+        waiting = [asyncio.create_task(one.call("hang")) for one in sessions[-2:]]
+        await until(lambda: count_flights(behind) == 2)
+        refused = await sessions[0].call("echo")
+        assert "as often as it may be" in refused.body["error"]["message"]
+        for one in sessions[-2:]:
+            await one.cancel(1)
+        await asyncio.wait(waiting)
+
+    run(scenario, sharing="session", max_children=8)
+
+
 def test_who_is_idle_ends_and_who_works_does_not() -> None:
     """Our choice: `idle_time`."""
 
@@ -184,11 +206,11 @@ def test_who_is_idle_ends_and_who_works_does_not() -> None:
         await behind.call("pid", principal=BOB)
         behind.clock.now += 601
         behind.pool.look()
-        assert list(behind.pool._peers) == [("person", "ann")]
+        assert list(behind.pool._peers) == [Owner("ann")]
         await session.cancel(1)
         await waiting
         behind.pool.look()
-        assert list(behind.pool._peers) == [("person", "ann")]
+        assert list(behind.pool._peers) == [Owner("ann")]
         behind.clock.now += 601
         behind.pool.look()
         assert list(behind.pool._peers) == []

@@ -8,6 +8,7 @@ from mcp_conversation import accept, talk
 from mcp_samples import SERVER_INFO_KEY, STATELESS, FakeOutbound, Stream
 
 from omnitornado.mcp.inbound import Era
+from omnitornado.upstream.pool import Owner
 
 from .behind import EVERYTHING, Behind, read, run
 from .children import until
@@ -32,7 +33,7 @@ def test_clients_of_either_era_use_it(version: str) -> None:
         assert meta["progressToken"] != "t"
         progress = await behind.wire.call("progress", version=version, token="t")
         assert [one["params"]["progressToken"] for one in progress.sent] == ["t", "t", "t"]
-        peer = behind.pool.peek(("person", "ann"))
+        peer = behind.pool.peek(Owner("ann"))
         assert peer is not None
         assert peer.dialect.era is Era.STATELESS
 
@@ -149,7 +150,7 @@ def test_the_handshake_comes_first(option: str, era: str) -> None:
 
     async def scenario(behind: Behind) -> None:
         assert (await behind.call("echo", text="x")).text == "x"
-        peer = behind.pool.peek(("person", "ann"))
+        peer = behind.pool.peek(Owner("ann"))
         assert peer is not None
         assert peer.dialect.era is Era[era]
 
