@@ -30,17 +30,20 @@ GRANTS = 20_000
 Work = Callable[[Grant, bytes], Awaitable[object]]
 
 
-async def refresh(store: RunningStore, grant: Grant, presented: bytes, current: bytes) -> None:
+async def refresh(store: RunningStore, grant: Grant, presented: bytes, current: bytes) -> bytes:
+    """Gives the new access token's digest."""
+    token = os.urandom(32)
     await store.rotate_refresh(
         grant.grant_id,
         presented,
         RefreshSuccessor(current, os.urandom(60), os.urandom(50), grant.expires_at),
-        os.urandom(32),
+        token,
         AccessToken(grant.grant_id, grant.expires_at),
         client_id=grant.client_id,
         grace=30.0,
         now=time.time(),
     )
+    return token
 
 
 async def measure(name: str, store: RunningStore, seconds: float, callers: int) -> None:

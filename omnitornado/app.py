@@ -40,6 +40,7 @@ from omnitornado.oauth.registration import RegistrationRules
 from omnitornado.oauth.resource import DEFAULT_PORTS, ProtectedResource
 from omnitornado.oauth.scope import ScopePolicy
 from omnitornado.oauth.secrets import TokenBytes
+from omnitornado.oauth.shared_counts import Counter, SharedCounts
 from omnitornado.oauth.throttle import RateLimit
 from omnitornado.store.embedded import EmbeddedStore
 from omnitornado.store.transitions import RunningStore
@@ -248,6 +249,7 @@ class AuthorizationServer:
         opened = _open_store(store, clock) if store is None or isinstance(store, str | Path) else store
         implied = dict(implied_scopes or {})
         self.store: RunningStore = opened
+        self._counts: SharedCounts | None = None
         self._resources: list[ProtectedResource] = []
         self._descriptions: dict[str, str] = dict(scopes or {})
         for scope in (*implied, *(token for tokens in implied.values() for token in tokens)):
@@ -380,6 +382,24 @@ class AuthorizationServer:
     async def start(self) -> None:
         """Begin keeping state, on the running loop."""
         await self.store.start()
+        self.share_counts()
+
+    def share_counts(self) -> None:
+        """Count guesses and requests together with the other processes on the store, once it has started."""
+        services, bus = self.services, self.store.bus
+        if bus is None:
+            return
+        counters: dict[str, Counter] = {
+            "passwords": services.sign_in.throttle.attempts,
+            "user codes": services.user_codes.attempts,
+            "clients": services.clients.throttle.attempts,
+            "registrations": services.registrations,
+            "device requests": services.device_requests,
+            "pushed requests": services.push_rate,
+            "provider requests": services.provider_requests,
+        }
+        self._counts = SharedCounts(bus, counters, token_bytes=services.token_bytes)
+        self._counts.start()
 
     async def close(self) -> None:
         """Let what is promised reach the disk, and end."""
@@ -387,6 +407,8 @@ class AuthorizationServer:
         services.sign_in.close()
         if services.audit is not None:
             services.refusals.end_period(services.audit, now=services.clock())
+        if self._counts is not None:
+            await self._counts.close()
         await self.store.close()
 
 

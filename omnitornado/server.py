@@ -199,6 +199,7 @@ class Server:
             await self._close_audit()
             raise
         self.authorization_server = self._build_authorization_server(store)
+        self.authorization_server.share_counts()
         self._http = await open_server(
             self._build_application(),
             sockets,

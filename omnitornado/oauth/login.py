@@ -75,7 +75,7 @@ class SignIn:
         self._people = people
         self._store = store
         self._validate_user = validate_user
-        self._throttle = SignInThrottle()
+        self.throttle = SignInThrottle()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="password", initializer=step_back)
         self._waiting = 0
         self._is_closed = False
@@ -87,17 +87,17 @@ class SignIn:
         is_known = await self._store.is_known_address(key, now=now)
         # Before the attempt is counted: what was never checked is no guess.
         self._check_room(is_known=is_known)
-        wait = self._throttle.begin(username, address, is_known=is_known, now=now)
+        wait = self.throttle.begin(username, address, is_known=is_known, now=now)
         if wait > 0:
             raise SignInError(reason="throttled", retry_after=wait)
         try:
             person = await self._check_bounded(username, password)
         except SignInError:
-            self._throttle.forget(username, address, is_known=is_known)
+            self.throttle.forget(username, address, is_known=is_known)
             raise
         if person is None:
             raise SignInError(reason="wrong_name_or_password")
-        self._throttle.succeed(username, address, is_known=is_known)
+        self.throttle.succeed(username, address, is_known=is_known)
         known = KnownAddress(username=person.username, expires_at=now + KNOWN_ADDRESS_LIFETIME)
         await self._store.know_address(key, known)
         return person

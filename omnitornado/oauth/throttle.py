@@ -11,6 +11,7 @@ import functools
 import hashlib
 import ipaddress
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Final
 
 from omnitornado.oauth.attempts import Attempts, Counted, Limit
@@ -32,14 +33,14 @@ class SignInThrottle:
     """Counts the passwords that were tried."""
 
     def __init__(self) -> None:
-        self._attempts = Attempts()
+        self.attempts = Attempts()
 
     def begin(self, username: str, address: str, *, is_known: bool, now: float) -> float:
         """Start an attempt. 0.0 when it may go on, else the seconds to wait; a refused one does not count.
 
         `is_known`: this person has signed in from this address before.
         """
-        return self._attempts.begin(self._list(username, address, is_known=is_known), now=now)
+        return self.attempts.begin(self._list(username, address, is_known=is_known), now=now)
 
     def succeed(self, username: str, address: str, *, is_known: bool) -> None:
         """The attempt was right: forget the person's count here, and take it back from the counters it was
@@ -47,14 +48,14 @@ class SignInThrottle:
         count of an address by signing in again and again between guesses at others.
         """
         (pair, _), *others = self._list(username, address, is_known=is_known)
-        self._attempts.forget(pair)
-        self._attempts.take_back(others)
+        self.attempts.forget(pair)
+        self.attempts.take_back(others)
 
     def forget(self, username: str, address: str, *, is_known: bool) -> None:
         """Nothing was checked: take the attempt back, for it told nobody anything. `is_known` as at its
         beginning.
         """
-        self._attempts.take_back(self._list(username, address, is_known=is_known))
+        self.attempts.take_back(self._list(username, address, is_known=is_known))
 
     def _list(self, username: str, address: str, *, is_known: bool) -> list[Counted]:
         network, person = find_network(address), _fold(username)
@@ -68,17 +69,17 @@ class UserCodeThrottle:
     """Counts the user codes that were typed in and that no device has: for a person, and for an address."""
 
     def __init__(self) -> None:
-        self._attempts = Attempts()
+        self.attempts = Attempts()
 
     def begin(self, username: str, address: str, *, now: float) -> float:
         """Start an attempt. 0.0 when it may go on, else the seconds to wait."""
-        return self._attempts.begin(self._list(username, address), now=now)
+        return self.attempts.begin(self._list(username, address), now=now)
 
     def succeed(self, username: str, address: str) -> None:
         """A device has that code. The wrong ones before it still count: whoever guesses may well have a
         device of their own to type in between.
         """
-        self._attempts.take_back(self._list(username, address))
+        self.attempts.take_back(self._list(username, address))
 
     def _list(self, username: str, address: str) -> list[Counted]:
         return [
@@ -96,23 +97,23 @@ class ClientThrottle:
     """
 
     def __init__(self) -> None:
-        self._attempts = Attempts()
+        self.attempts = Attempts()
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def find_wait(self, client_id: str, address: str, *, is_chosen: bool, now: float) -> float:
         """Seconds until the client may try to prove itself from there; 0.0 for at once. `is_chosen`: a person
         chose its secret, and it may be a poor one.
         """
-        return self._attempts.find_wait(self._list(client_id, address, is_chosen=is_chosen), now=now)
+        return self.attempts.find_wait(self._list(client_id, address, is_chosen=is_chosen), now=now)
 
     def fail(self, client_id: str, address: str, *, is_chosen: bool, now: float) -> None:
         """The proof was wrong."""
-        self._attempts.begin(self._list(client_id, address, is_chosen=is_chosen), now=now)
+        self.attempts.begin(self._list(client_id, address, is_chosen=is_chosen), now=now)
 
     def succeed(self, client_id: str, address: str, *, is_chosen: bool) -> None:
         """The proof was right: forget what was wrong before from there."""
         name, network = _shorten(client_id), find_network(address)
-        self._attempts.forget(("pair", name, network))
+        self.attempts.forget(("pair", name, network))
         if is_chosen:
             self._known[name, network] = None
             self._known.move_to_end((name, network))
@@ -134,19 +135,33 @@ class RateLimit:
         self._limit = limit
         self._rate = limit / period
         self._max_keys = max_keys
+        self.tell: Callable[[str, float], None] | None = None
+        """Told of each event that was let happen here, for which address and when."""
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, address: str, *, now: float) -> float:
         """0.0 when the event may happen, else the seconds to wait."""
         key = find_network(address)
-        level, at = self._buckets.get(key, (float(self._limit), now))
-        level = min(level + max(now - at, 0.0) * self._rate, self._limit)
+        level = self._find_level(key, now)
         wait = 0.0 if level >= 1 else (1 - level) / self._rate
-        self._buckets[key] = (level - 1 if wait == 0.0 else level, now)
+        self._keep(key, level if wait else level - 1, now)
+        if self.tell is not None and not wait:
+            self.tell(key, now)
+        return wait
+
+    def hear(self, key: str, now: float) -> None:
+        """An event was let happen in another process."""
+        self._keep(key, max(self._find_level(key, now) - 1, 0.0), now)
+
+    def _find_level(self, key: str, now: float) -> float:
+        level, at = self._buckets.get(key, (float(self._limit), now))
+        return min(level + max(now - at, 0.0) * self._rate, self._limit)
+
+    def _keep(self, key: str, level: float, now: float) -> None:
+        self._buckets[key] = (level, now)
         self._buckets.move_to_end(key)
         while len(self._buckets) > self._max_keys:
             self._buckets.popitem(last=False)
-        return wait
 
 
 @functools.lru_cache(maxsize=1024)

@@ -162,6 +162,22 @@ def test_a_process_that_is_killed_takes_nobody_with_it(nodes: Nodes, raw: RawCli
     assert raw.refresh().status_code == 200
 
 
+def test_guesses_are_counted_together(nodes: Nodes, raw: RawClient, person: Person, ledger: Ledger) -> None:
+    """Our choice: whoever guesses gains nothing by coming to another process each time."""
+    raw.connect(person)
+    directs = [connect_to(server, raw, ledger) for server in nodes.servers]
+    wrong = {"client_id": "preset", "client_secret": "a guess"}
+    statuses = []
+    for number in range(12):
+        direct = directs[number % 2]
+        response = direct.http.post(f"{direct.issuer}/token", data=wrong | {"grant_type": "refresh_token"})
+        statuses.append(response.status_code)
+    assert statuses.count(401) < 10  # each for itself would have let five go free
+    assert statuses[-2:] == [429, 429]
+    for direct in directs:
+        direct.http.close()
+
+
 def test_a_question_is_answered_through_the_balancer(
     nodes: Nodes, person: Person, ledger: Ledger, context: ssl.SSLContext
 ) -> None:

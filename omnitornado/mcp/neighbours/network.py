@@ -7,14 +7,14 @@ comes back.
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 import msgspec
 
 from omnitornado.mcp.neighbours.messages import Asked, Envelope, Gone, Hello, Here, Message, Said
-from omnitornado.store.bus import Bus, Subscription
+from omnitornado.store.bus import Bus
+from omnitornado.store.line import Line
 from omnitornado.store.transitions import StoreUnavailable
 
 log = logging.getLogger("omnitornado.mcp")
@@ -25,8 +25,6 @@ SILENCE = 35.0
 """Seconds after which a process, or a stream, that is not heard of counts as gone."""
 PATIENCE = 2.0
 """Seconds for an answer."""
-MAX_WAITING = 10_000
-"""Messages that wait for the bus; the oldest are lost beyond."""
 
 M = TypeVar("M")
 Ask = Callable[[Any], Awaitable[Any]]
@@ -46,15 +44,11 @@ class Network:
         """Those heard of, and when."""
         self.on_gone: list[Callable[[bytes], None]] = []
         self.on_beat: list[Callable[[], None]] = []
-        self._bus = bus
-        self._topic = topic
+        self._line = Line(bus, topic)
         self._handlers: dict[type, Callable[[Any, bytes], None]] = {}
         self._answers: dict[str, Ask] = {}
         self._open: dict[bytes, _Poll] = {}
-        self._waiting: deque[Message] = deque(maxlen=MAX_WAITING)
-        self._wake = asyncio.Event()
-        self._subscription: Subscription | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._beating: asyncio.Task[None] | None = None
         self._jobs: set[asyncio.Task[None]] = set()
 
     # What is heard
@@ -71,8 +65,7 @@ class Network:
 
     def tell(self, message: Message) -> None:
         """Send to all others, some time soon."""
-        self._waiting.append(message)
-        self._wake.set()
+        self._line.tell(msgspec.msgpack.encode(Envelope(self.node, message)))
 
     async def ask(self, about: str, args: Any) -> tuple[bytes, Any] | None:
         """The first answer, and whose; None where all know nothing, or nobody answers in time."""
@@ -92,23 +85,19 @@ class Network:
 
     def start(self) -> None:
         """Begin, on the running loop."""
-        self._tasks = [asyncio.create_task(self._send_often()), asyncio.create_task(self._beat_often())]
-        self._subscription = self._bus.subscribe(self._topic, self._take, on_up=lambda: self.tell(Hello()))
+        self._beating = asyncio.get_running_loop().create_task(self._beat_often())
+        self._line.start(self._take, on_up=lambda: self.tell(Hello()))
 
     async def close(self) -> None:
         """Say goodbye, and hear no more."""
-        if self._subscription is None:
+        if self._beating is None:
             return
-        self._subscription.close()
-        self._subscription = None
-        for task in self._tasks:
-            task.cancel()
+        self._beating.cancel()
         for job in self._jobs:
             job.cancel()
-        await asyncio.wait([*self._tasks, *self._jobs])
-        while self._waiting:
-            await self._publish(self._waiting.popleft())
-        await self._publish(Gone())
+        await asyncio.wait([self._beating, *self._jobs])
+        self.tell(Gone())
+        await self._line.close()
 
     def beat(self) -> None:
         """Say that this process is there, and look who no longer is. Also happens by itself."""
@@ -123,20 +112,6 @@ class Network:
         while True:
             await asyncio.sleep(BEAT)
             self.beat()
-
-    async def _send_often(self) -> None:
-        while True:
-            while self._waiting:
-                await self._publish(self._waiting.popleft())
-            self._wake.clear()
-            if not self._waiting:
-                await self._wake.wait()
-
-    async def _publish(self, message: Message) -> None:
-        try:
-            await self._bus.publish(self._topic, msgspec.msgpack.encode(Envelope(self.node, message)))
-        except StoreUnavailable:
-            log.debug("a message to the other processes was lost: %s", type(message).__name__)
 
     def _take(self, data: bytes) -> None:
         try:
