@@ -34,8 +34,9 @@ async def try_all(site: Site, requests: list[bytes]) -> None:
 
 
 @pytest.mark.gen_test(timeout=20)
-async def test_hostile_headers(site: Site) -> None:
+async def test_hostile_headers(each_site: Site) -> None:
     """Our choice (HTTP): never a 500 from anything a client can send."""
+    site = each_site
     for path in PATHS:
         for headers in HEADERS:
             for method in ("GET", "POST", "OPTIONS"):
@@ -75,8 +76,9 @@ async def test_hostile_bodies(site: Site) -> None:
 
 
 @pytest.mark.gen_test(timeout=20)
-async def test_hostile_request_lines(site: Site) -> None:
+async def test_hostile_request_lines(each_site: Site) -> None:
     """Our choice (HTTP): other forms of the target lead nowhere."""
+    site = each_site
     for path in PATHS:
         for line in LINES:
             method_and_target = line.format(path=path, port=site.port)
@@ -89,8 +91,9 @@ async def test_hostile_request_lines(site: Site) -> None:
 
 @pytest.mark.gen_test
 @pytest.mark.parametrize("frame", FRAMES)
-async def test_what_is_no_http_is_400_and_the_end_of_the_connection(site: Site, frame: bytes) -> None:
+async def test_what_is_no_http_is_400_and_the_end_of_the_connection(each_site: Site, frame: bytes) -> None:
     """Required by RFC 9112 §11.2 (request smuggling): two readers must not take it for two things."""
+    site = each_site
     async with Connection(site.port) as connection:
         connection.send(frame)
         answer = Answer(await connection.read_end())
