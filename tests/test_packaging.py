@@ -94,7 +94,8 @@ def list_assets() -> list[str]:
 def test_the_wheel_carries_every_module_template_and_static_file(built: tuple[Path, Path]) -> None:
     """Our choice: what `pip install` brings is the whole program."""
     names = zipfile.ZipFile(built[0]).namelist()
-    modules = [path.relative_to(TOP).as_posix() for path in (TOP / "omnitornado").rglob("*.py")]
+    sources = [path for kind in ("*.py", "*.lua") for path in (TOP / "omnitornado").rglob(kind)]
+    modules = [path.relative_to(TOP).as_posix() for path in sources]
     wanted = [*modules, "omnitornado/py.typed", *(f"omnitornado/{name}" for name in list_assets())]
     assert sorted(set(wanted) - set(names)) == []
     assert any(name.endswith("/licenses/LICENSE") for name in names)

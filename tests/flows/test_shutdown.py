@@ -257,6 +257,7 @@ def test_a_port_that_somebody_else_holds_is_refused(serve: Serve) -> None:
         ('[server]\nhost = "0.0.0.0"\n', "in-vain.toml:1: [server] public_url: needed because host"),
         ('[mcp]\napp = "nowhere:mcp"\n', "in-vain.toml:2: [mcp] app: nowhere:mcp: ModuleNotFoundError"),
         ('[store]\npath = "/proc/nowhere/state"\n', "/proc/nowhere"),
+        ('[store]\nurl = "redis://a:b@127.0.0.1:1/0"\nstart_timeout = 0\n', "redis://127.0.0.1:1/0: "),
     ],
 )
 def test_a_bad_configuration_is_refused(tmp_path: Path, text: str, reason: str) -> None:

@@ -233,7 +233,7 @@ def test_a_start_waits_for_a_redis_that_comes_later(own: RedisServer, warnings: 
         await (await starting).close()
 
     asyncio.run(scenario())
-    assert _names(warnings) == ["store.failed reason=unreachable", "store.recovered reason=unreachable"]
+    assert _names(warnings) == ["store.waiting reason=unreachable"]
 
 
 def test_a_start_without_redis_is_refused_in_a_line(warnings: list[str]) -> None:
@@ -241,8 +241,7 @@ def test_a_start_without_redis_is_refused_in_a_line(warnings: list[str]) -> None
     port = find_free_port()
     with pytest.raises(StoreRefused, match=rf"^redis://127.0.0.1:{port}/0: .*\(unreachable\)$"):
         asyncio.run(_start(f"redis://ada:hunter2@127.0.0.1:{port}/0"))
-    assert "hunter2" not in "".join(warnings)
-    assert _names(warnings) == ["store.failed reason=unreachable"]
+    assert warnings == []
 
 
 @pytest.mark.parametrize("login", ["", ":wrong@", "ada:wrong@", "nobody:right@"])
@@ -256,7 +255,7 @@ def test_a_wrong_password_refuses_the_start_at_once_and_is_not_shown(login: str,
         assert time.monotonic() - began < 5
         assert str(refused.value).startswith(f"redis://127.0.0.1:{server.port}/0: it refuses the user")
         assert "wrong" not in str(refused.value).replace("WRONGPASS", "") + "".join(warnings)
-    assert _names(warnings) == ["store.failed reason=login_refused"]
+    assert warnings == []
 
 
 def test_a_user_with_the_permissions_of_the_guide_can_do_everything(warnings: list[str]) -> None:
@@ -298,7 +297,7 @@ def test_it_is_reached_by_tls_and_no_other_certificate_will_do(tmp_path: Path, w
 
     with RedisServer(**options):
         asyncio.run(scenario())
-    assert _names(warnings) == ["store.failed reason=unreachable"]
+    assert warnings == []
 
 
 def test_what_an_operator_may_not_want_is_said_at_the_start(warnings: list[str]) -> None:
@@ -341,4 +340,4 @@ def test_what_is_no_redis_is_refused(warnings: list[str]) -> None:
         port = silent.getsockname()[1]
         with pytest.raises(StoreRefused, match="timed_out"):
             asyncio.run(_start(f"redis://127.0.0.1:{port}/0", timeout=0.2))
-    assert _names(warnings) == ["store.failed reason=timed_out"]
+    assert warnings == []

@@ -55,6 +55,8 @@ class Link:
         self.target = target
         self.outage: Outage | None = None
         self.outages = 0
+        self.is_starting = True
+        """Until then a failure is the start's to tell of."""
         self.generation = 0
         """Goes up where all connections are to be opened anew."""
         self.has_failed = asyncio.Event()
@@ -113,17 +115,19 @@ class Link:
         self._silent_until = time.monotonic() + PAUSE
         self.has_failed.set()
         if self.outage is None:
-            log_event("store.failed", level=logging.CRITICAL, reason=reason, detail=detail)
+            if not self.is_starting:
+                log_event("store.failed", level=logging.CRITICAL, reason=reason, detail=detail)
             self.outages += 1
             self.outage = Outage(reason=reason, detail=detail, began_at=self._clock())
         elif reason != self.outage.reason:
-            log_event("store.still_failing", level=logging.WARNING, reason=reason, detail=detail)
+            if not self.is_starting:
+                log_event("store.still_failing", level=logging.WARNING, reason=reason, detail=detail)
             self.outage = Outage(reason=reason, detail=detail, began_at=self.outage.began_at)
 
     def note_recovery(self) -> None:
         """Redis takes changes again."""
         outage, self.outage = self.outage, None
-        if outage is not None:
+        if outage is not None and not self.is_starting:
             seconds = round(self._clock() - outage.began_at, 1)
             log_event("store.recovered", level=logging.WARNING, reason=outage.reason, seconds=seconds)
 

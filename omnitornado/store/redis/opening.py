@@ -27,6 +27,7 @@ EXPLAINED = {
 async def open_link(link: Link, *, patience: float) -> None:
     """Wait until Redis answers. Raises: StoreRefused, at once or after `patience` seconds."""
     give_up_at = time.monotonic() + patience
+    is_told = False
     while True:
         try:
             await link.call("PING")
@@ -36,6 +37,9 @@ async def open_link(link: Link, *, patience: float) -> None:
             assert outage is not None  # noqa: S101 - for the type checker: it has just failed
             if outage.reason not in WAIT_FOR or time.monotonic() >= give_up_at:
                 raise build_refusal(link) from None
+            if not is_told:
+                is_told = True
+                log_event("store.waiting", level=logging.WARNING, reason=outage.reason, detail=outage.detail)
         await asyncio.sleep(PAUSE)
 
 

@@ -68,6 +68,7 @@ class RedisStore(ClientsPart, ApprovalsPart, GrantsPart, SessionsPart, NodesPart
             await open_link(self._link, patience=self._patience)
             await check_server(self._link)
             await self._prepare()
+            self._link.is_starting = False
         except BaseException:
             await self._link.close()
             raise
