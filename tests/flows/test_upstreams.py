@@ -24,6 +24,7 @@ from .person import Person
 from .process import PASSWORD_HASH, PATIENCE, ServerProcess, build_environment
 from .raw import RawClient
 from .sdk import Application
+from .typescript_application import TypeScriptApplication
 
 MODES = ["legacy", "2026-07-28"]
 SERVERS = Path(__file__).with_name("upstreams")
@@ -195,6 +196,33 @@ def test_server_everything(serve: Serve, ledger: Ledger, mode: str) -> None:
         assert (await client.get_prompt("simple-prompt")).messages
 
     run(server, ledger, mode, scenario)
+
+
+@pytest.mark.parametrize(
+    ("package", "mode"), [("sdk", "legacy"), ("client", "legacy"), ("client", "2026-07-28")]
+)
+def test_the_typescript_clients_use_it(serve: Serve, ledger: Ledger, package: str, mode: str) -> None:
+    """Required by MCP 2025-11-25 and 2026-07-28: the other official clients, with a server of theirs."""
+    server = serve(mcp=build_upstreams(build_node("everything")))
+    with Person(server.issuer, ledger) as person:
+        application = TypeScriptApplication(package, mode, server, person, ledger)
+        try:
+            application.connect()
+            tools = application.do("request", on=0, method="tools/list", params={})["tools"]
+            assert "echo" in [tool["name"] for tool in tools]
+            echoed = application.do("call", on=0, name="echo", args={"message": "x"})["result"]
+            assert echoed["content"] == [{"type": "text", "text": "Echo: x"}]
+            steps = {"duration": 0.2, "steps": 2}
+            answer = application.do("call", on=0, name="trigger-long-running-operation", args=steps)
+            assert [step["progress"] for step in answer["progress"]] == [1, 2]
+            accepted = {"action": "accept", "content": {"name": "Ada"}}
+            application.do("prepare", on=0, method="elicitation/create", answers=[accepted])
+            asked = application.do("call", on=0, name="trigger-elicitation-request", args={})["result"]
+            assert "Ada" in "".join(block.get("text", "") for block in asked["content"])
+            application.close()
+        finally:
+            application.kill()
+        assert (person.sign_ins, person.approvals) == (1, 1)
 
 
 @pytest.mark.parametrize("mode", MODES)
