@@ -78,9 +78,9 @@ class LogoutHandler(PageHandler):
     async def post(self) -> None:
         form = self.parse_form()
         self.check_form_token(form.get("csrf_token"), "account")
-        cookie = self.cookie
+        cookie, found = self.cookie, await self.find_session()
         if cookie is not None:
             await self.services.sessions.close(cookie)
         self.take_cookie()
-        self.log("logout.succeeded")
+        self.log("logout.succeeded", user=None if found is None else found[1].username)
         self.redirect("/logout", status=303)

@@ -1,8 +1,8 @@
 """Our choice: how many refusals the audit log takes, so that nobody pushes older lines out of it.
 
-Anybody can have a request refused, as often as they like. In each period so many are written of one address
-and of all together: fewer of those that concern nobody who is known. What was left out of a period is one
-line after it: how many, from how many addresses, and from which one the most.
+Anybody can have a request refused, as often as they like, and a few others answered. In each period so many
+are written of one address and of all together: fewer of those that concern nobody who is known. What was left
+out of a period is one line after it: how many, from how many addresses, and from which one the most.
 """
 
 from collections import Counter
@@ -24,6 +24,10 @@ MAX_ADDRESSES: Final = 10_000
 """Those that come after so many in one period share one count."""
 
 CONCERNS: Final = ("user", "client", "grant")
+ANYBODYS: Final = frozenset({"authorize.login", "logout.succeeded", "revoke.succeeded"})
+"""What is done for anybody, without a limit of its own: a client's name is no secret, a token to give back can
+be made up, and so can the cookie of a browser. A line that names a person or a grant is somebody's doing.
+"""
 OTHERS: Final = "others"
 
 
@@ -40,7 +44,7 @@ class Refusals:
         """Write a line, or count it as left out; and first, what the period before had to leave out."""
         if now >= self._begun_at + PERIOD or now < self._begun_at:
             self.end_period(audit, now=now)
-        if find_outcome(event) == DONE or self._take(fields):
+        if not is_anybodys(event, fields) or self._take(fields):
             audit.record(event, **fields)
 
     def end_period(self, audit: AuditLog, *, now: float) -> None:
@@ -72,3 +76,10 @@ class Refusals:
         self._written[network, concerns] += 1
         self._totals[concerns] += 1
         return True
+
+
+def is_anybodys(event: str, fields: Mapping[str, Any]) -> bool:
+    """Whether a line can be had as often as somebody likes."""
+    if find_outcome(event) != DONE:
+        return True
+    return event in ANYBODYS and fields.get("user") is None and fields.get("grant") is None

@@ -1,6 +1,7 @@
 """Requests that are refused without end, so that older lines of the audit log make room for them."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from web.site import Clock, Site
 from web.wire import build_request, exchange
 
 from omnitornado.audit import AuditLog
+from omnitornado.base64url import encode
+from omnitornado.oauth.browser_session import build_form_token
 from omnitornado.web.refusals import LIMITS, MAX_ADDRESSES, PERIOD, TOTALS, Refusals
 
 SETTINGS = {"trusted_proxies": ["127.0.0.1"], "shutdown_grace": 0}
@@ -60,6 +63,46 @@ async def test_what_was_left_out_is_counted_at_the_end_too(start_site: StartSite
     await refuse(site, LIMITS[False] + 1)
     await site.server.stop()
     assert [line["event"] for line in read(path)][-2:] == ["audit.left_out", "server.stopped"]
+
+
+async def send(site: Site, line: str, headers: dict[str, str], form: str = "") -> int:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"} | headers
+    return (
+        await exchange(site.port, build_request(line, site.port, body=form.encode(), headers=headers))
+    ).status
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_what_anybody_may_do_without_end_is_bounded_like_refusals(
+    start_site: StartSite, tmp_path: Path
+) -> None:
+    """Our choice: a client's name is no secret. To begin a sign-in, to give a token back that never was, and
+    to sign a browser out that nobody is signed in at are done, and nobody's doing.
+    """
+    path = tmp_path / "audit.jsonl"
+    site = await start_site(settings={"audit": {"path": str(path)}, "server": SETTINGS})
+    registered = await site.fetch(
+        "/register",
+        method="POST",
+        headers={"Content-Type": "application/json"},
+        body=json.dumps({"redirect_uris": ["https://app.example/cb"], "token_endpoint_auth_method": "none"}),
+    )
+    client_id = json.loads(registered.body)["client_id"]
+    authorize = "GET " + site.build_authorize_url(client_id=client_id, redirect_uri="https://app.example/cb")
+    cookie = encode(b"x" * 32)
+    log_out = f"csrf_token={build_form_token(cookie, 'account')}"
+    for number in range(LIMITS[True] + LIMITS[False] + 20):
+        start = {"X-Forwarded-For": "203.0.113.1"}
+        assert await send(site, authorize, start) == 302
+        assert await send(site, "POST /revoke", start, f"client_id={client_id}&token=x{number}") == 200
+        jar = {"Cookie": f"omnitornado_session_{site.port}={cookie}"}
+        assert await send(site, "POST /logout", start | jar, log_out) == 303
+    await site.obtain_tokens()
+    await site.server.stop()
+    events = Counter(line["event"] for line in read(path))
+    names = ("authorize.login", "revoke.succeeded", "logout.succeeded")
+    assert sum(events[name] for name in names) <= LIMITS[True] + LIMITS[False] + 1
+    assert events["token.issued"] == events["audit.left_out"] == 1
 
 
 class Lines(AuditLog):
