@@ -30,7 +30,7 @@ from omnitornado.oauth.issuance import (
     build_first_tokens,
     check_confidential,
 )
-from omnitornado.oauth.people import People, Person, fold_username, name_provided
+from omnitornado.oauth.people import People, Person, fold_email, name_provided
 from omnitornado.oauth.provider import ProviderError
 from omnitornado.oauth.provider_people import AdmissionRules
 from omnitornado.oauth.resource import ProtectedResource, check_resources, find_resource
@@ -95,7 +95,7 @@ def find_person(provider: IdentityProvider, claims: Mapping[str, Any], people: P
         person = people.find(provider.subjects[name])
     elif provider.admits_anyone:
         # Never one of the configuration: whoever chooses names at the provider would choose among those.
-        person = people.find(name_provided(provider.name, fold_username(name) if is_email else name))
+        person = people.find(name_provided(provider.name, fold_email(name) if is_email else name))
     else:
         person = people.find_listed(name, is_email=is_email)
     if person is None:

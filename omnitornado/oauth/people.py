@@ -54,6 +54,15 @@ def fold_username(username: str) -> str:
     return unicodedata.normalize("NFKC", username).strip().casefold()
 
 
+def fold_email(email: str) -> str:
+    """What spellings of one e-mail address have in common: case alone. An address stays as it is where that
+    would make an ASCII letter of another one: the Kelvin sign's small form is k, and whoever has an address
+    with it at the provider would be somebody else.
+    """
+    is_disguised = any(letter.lower().isascii() and not letter.isascii() for letter in email)
+    return email if is_disguised else email.lower()
+
+
 def name_machine(client_id: str) -> str:
     """The name of a client that acts for itself."""
     return MACHINE + client_id
@@ -107,6 +116,7 @@ class People:
         self._is_open = is_open
         self._provider = provider
         self._spellings = {fold_username(name): name for name in self._listed}
+        self._emails = {fold_email(name): name for name in self._listed}
 
     def find_by_spelling(self, username: str) -> Person | None:
         """The person whom somebody who signs in means. Where the application checks passwords, it may take
@@ -162,7 +172,7 @@ class People:
     def find_listed(self, name: str, *, is_email: bool = False) -> Person | None:
         """The person of the configuration with this name; an e-mail address may be in another case."""
         if is_email:
-            name = self._spellings.get(fold_username(name), name)
+            name = self._emails.get(fold_email(name), name)
         return self._listed.get(name)
 
     def _find_provided(self, username: str) -> Person | None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from omnitornado.oauth.people import fold_email
 from omnitornado.oauth.provider import Failure, ProviderError
 
 MAX_NAME: Final = 255
@@ -85,7 +86,7 @@ def find_verified_email(claims: Mapping[str, Any]) -> str | None:
     email, told = claims.get("email"), claims.get("email_verified")
     # Some providers send the boolean as a string.
     is_verified = told is True or told == "true"
-    return email.lower() if is_verified and isinstance(email, str) and email.count("@") == 1 else None
+    return fold_email(email) if is_verified and isinstance(email, str) and email.count("@") == 1 else None
 
 
 def find_shown_name(claims: Mapping[str, Any]) -> str:

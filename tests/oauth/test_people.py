@@ -67,3 +67,12 @@ def test_a_listed_person_is_found_by_the_name_alone() -> None:
     assert people.find_listed("ada@example.com") is None
     assert people.find_listed("ada@EXAMPLE.com", is_email=True) == Person("Ada@Example.com")
     assert people.find_listed("eve", is_email=True) is None
+
+
+@pytest.mark.parametrize(
+    "email", ["\uff2dark@example.com", "mar\u212a@example.com", "mark@example\uff0ecom", " mark@example.com"]
+)
+def test_an_address_that_only_looks_like_a_persons_is_somebody_elses(email: str) -> None:
+    """Our choice: a provider may keep both. Full-width letters and the Kelvin sign have other code points."""
+    people = People([Person("Mark@example.com")])
+    assert people.find_listed(email, is_email=True) is None
