@@ -25,8 +25,8 @@ MAX_ADDRESSES: Final = 10_000
 
 CONCERNS: Final = ("user", "client", "grant")
 ANYBODYS: Final = frozenset({"authorize.login", "logout.succeeded", "revoke.succeeded"})
-"""What is done for anybody, without a limit of its own: a client's name is no secret, a token to give back can
-be made up, and so can the cookie of a browser. A line that names a person or a grant is somebody's doing.
+"""What is done for anybody, without a limit of its own: a client's name is no secret, a token to give back
+can be made up, and so can the cookie of a browser. A line that names a person or a grant is somebody's doing.
 """
 OTHERS: Final = "others"
 

@@ -289,6 +289,14 @@ def test_an_rsa_key_is_neither_weak_nor_slow(bits: int) -> None:
         run(parse_key({"kty": "RSA", "n": modulus, "e": "AQAB"}))
 
 
+@pytest.mark.parametrize("n", [5, None, True, [], {}, "x" * 1000])
+@pytest.mark.parametrize("algorithm", ["ES256", "EdDSA"])
+def test_an_rsa_keys_members_mean_nothing_in_another(algorithm: str, n: object) -> None:
+    """Required by RFC 7517 §4: members that a key's type does not know are ignored, whatever they hold."""
+    key = make_key(algorithm)
+    verify(sign(CLAIMS, key=key, algorithm=algorithm), publish(key, n=n), algorithms=(algorithm,))
+
+
 @pytest.mark.parametrize("exponent", ["AQ", "AA", "", "_" * 40])
 def test_an_rsa_exponent_is_an_ordinary_one(exponent: str) -> None:
     """Our choice: 1 checks nothing, and a huge one takes long."""
