@@ -18,6 +18,7 @@ from omnitornado.oauth.provider_metadata import ProviderMetadata
 MAX_BYTES: Final = 64 * 1024
 TIMEOUT: Final = 10.0
 """Seconds for each request, all in all."""
+EMAIL: Final = ("email", "email_verified")
 ERROR_CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -135,7 +136,20 @@ async def fetch_userinfo(
         raise ProviderError(
             "UserInfo is about somebody else", failure=Failure.UNUSABLE, reason="oidc_userinfo_subject"
         )
-    return more | dict(claims)
+    return merge_claims(claims, more)
+
+
+def merge_claims(claims: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the ID token count more. An e-mail address and whether it is verified stay together, as one of
+    the two has said it (Core §5.1): it may have changed between them.
+    """
+    merged = {**more, **claims}
+    if all(name in claims for name in EMAIL):
+        return merged
+    if all(name in more for name in EMAIL):
+        return merged | {name: more[name] for name in EMAIL}
+    merged.pop("email_verified", None)
+    return merged
 
 
 async def _ask(

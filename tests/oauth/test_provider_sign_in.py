@@ -425,6 +425,30 @@ def test_what_the_id_token_says_counts_more_than_userinfo() -> None:
     run(scenario, admission=rules)
 
 
+def test_userinfo_verifies_no_address_but_its_own() -> None:
+    """Required by OpenID Connect Core §5.1: `email_verified` is said of the `email` beside it. Who can change
+    the address at the provider while they sign in would have one of them verified by the other.
+    """
+    rules = AdmissionRules(emails=frozenset({"ada@example.com"}))
+
+    async def scenario(steps: Steps) -> None:
+        steps.fake.claims = {"sub": "248", "email": "ada@example.com"}
+        steps.fake.userinfo |= {"email": "eve@example.org", "email_verified": True}
+        with refused("oidc_not_allowed"):
+            await steps.go()
+        steps.fake.userinfo["email"] = "ada@example.com"
+        assert (await steps.go()).username == "id.example.com:248"
+        del steps.fake.userinfo["email"]
+        with refused("oidc_not_allowed"):
+            await steps.go()
+        steps.fake.claims = {"sub": "248", "email_verified": True}
+        steps.fake.userinfo |= {"email": "ada@example.com", "email_verified": False}
+        with refused("oidc_not_allowed"):
+            await steps.go()
+
+    run(scenario, admission=rules)
+
+
 # The provider fails
 
 
