@@ -18,7 +18,7 @@ import msgspec
 
 from omnitornado.base64url import encode
 from omnitornado.oauth.dpop_nonce import Nonces
-from omnitornado.oauth.dpop_target import ProofRequest, is_target
+from omnitornado.oauth.dpop_target import ProofRequest, find_place, is_target
 from omnitornado.oauth.errors import ProtocolError
 from omnitornado.oauth.jose import (
     JoseError,
@@ -170,7 +170,7 @@ class Proofs:
             "dpop",
             # It follows from the proof, so that a copy is always found, and can't be chosen at will.
             f"{maker} {int(good_until) // PARTY_PERIOD}",
-            f"{request.method} {request.path} {jti}",
+            f"{request.method} {find_place(request)} {jti}",
             expires_at=good_until,
             now=now,
             # A crash forgets the uses of its last second, and no request waits for the disk.

@@ -49,6 +49,14 @@ def is_target(claims: dict[str, Any], request: ProofRequest) -> bool:
     return named == expected or (both_loopback and (named[0], *named[2:]) == (expected[0], *expected[2:]))
 
 
+def find_place(request: ProofRequest) -> str:
+    """What a request goes to, the same for all spellings that `is_target` takes for the same: what was used
+    there must not be good at the next one.
+    """
+    target = parse_target(request.issuer + request.path)
+    return request.path if target is None else target[3]
+
+
 def parse_target(url: str) -> Target | None:
     """An address without its query and fragment, which do not count (§4.3), nor does a final slash; None for
     what is no address of a web server.

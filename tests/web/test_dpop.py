@@ -114,6 +114,19 @@ async def test_a_proof_that_was_seen_is_good_for_nothing(holder: Holder, site: S
 
 
 @pytest.mark.gen_test
+@pytest.mark.parametrize("other", ["/mcp/", "/mcp?again=1"])
+async def test_a_proof_is_as_used_at_the_same_place_by_another_spelling(holder: Holder, other: str) -> None:
+    """Required by RFC 9449 §11.1: where two spellings are one place to `htu`, they are one to the replay."""
+    token = (await holder.connect())["access_token"]
+    proof = holder.prove("/mcp", token=token)
+    assert (await holder.call(token, proof=proof)).code == 200
+    assert (await holder.call(token, proof=proof, path=other)).code == 401
+    proof = holder.prove("/mcp", token=token)
+    assert (await holder.call(token, proof=proof, path=other)).code == 200
+    assert (await holder.call(token, proof=proof)).code == 401
+
+
+@pytest.mark.gen_test
 async def test_a_stolen_token_is_refused_by_both_ways(holder: Holder, short: list[str]) -> None:
     """Required by RFC 9449 §7.2: as a bearer token it gets in by neither of the two ways."""
     token = (await holder.connect())["access_token"]
