@@ -52,14 +52,22 @@ def write_nginx(folder: Path, port: int, servers: Sequence[int]) -> list[str]:
     return ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
 
 
-def write_haproxy(folder: Path, port: int, servers: Sequence[int]) -> list[str]:
-    """The same for HAProxy, which wants certificate and key in one file."""
+def write_sticky(folder: Path, port: int, servers: Sequence[int]) -> list[str]:
+    """HAProxy with the lines of docs/scaling.md, for objects that keep their sessions to themselves."""
+    guide = (TOP / "docs" / "scaling.md").read_text()
+    (lines,) = re.findall(r"```\n(    stick-table .*?)```", guide, re.DOTALL)
+    return write_haproxy(folder, port, servers, more=lines)
+
+
+def write_haproxy(folder: Path, port: int, servers: Sequence[int], *, more: str = "") -> list[str]:
+    """The same for HAProxy, which wants certificate and key in one file. `more`: lines of its backend."""
     pem = folder / "both.pem"
     pem.write_bytes((folder / "certificate.pem").read_bytes() + (folder / "key.pem").read_bytes())
     pem.chmod(0o600)
     text = (EXAMPLES / "haproxy.cfg").read_text()
     line = "    server node-{port} 127.0.0.1:{port}\n"
     text = _replace_servers(text, r"    server one 127\.0\.0\.1:8080\n", line, servers)
+    text = text.replace("backend omnitornado\n    balance", f"backend omnitornado\n{more}    balance")
     text = text.replace("bind :443", f"bind 127.0.0.1:{port}")
     text = text.replace("/etc/haproxy/mcp.example.com.pem", str(pem))
     (folder / "haproxy.cfg").write_text(text)
@@ -73,12 +81,13 @@ def _replace_servers(text: str, line: str, form: str, servers: Sequence[int]) ->
 
 
 WRITERS = {"nginx": write_nginx, "haproxy": write_haproxy}
+STICKY = {"sticky": write_sticky}
 
 
 @contextlib.contextmanager
 def open_proxy(kind: str, folder: Path, port: int, servers: Sequence[int]) -> Iterator[None]:
     """Run it until the end of the block. `folder` holds certificate.pem and key.pem."""
-    command = WRITERS[kind](folder, port, servers)
+    command = (WRITERS | STICKY)[kind](folder, port, servers)
     environment = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin"}
     process = subprocess.Popen(command, stdout=sys.stderr, env=environment, cwd=folder)
     try:

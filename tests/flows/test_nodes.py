@@ -1,10 +1,12 @@
 """Several processes on one Redis, behind a real balancer: a client never notices which one it came to."""
 
 import asyncio
+import json
 import os
 import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,19 @@ def grow() -> str:
 """
 
 
+GUEST = """
+import os
+from mcp.server.mcpserver import MCPServer
+
+mcp = MCPServer("guest")
+
+
+@mcp.tool()
+def where() -> str:
+    return str(os.getpid())
+"""
+
+
 @pytest.fixture
 def redis() -> Iterator[RedisServer]:
     server = RedisServer()
@@ -94,6 +109,13 @@ def nodes(
     tmp_path: Path,
 ) -> Iterator[Nodes]:
     (tmp_path / "nodes.py").write_text(TOOLS)
+    with open_nodes(request.param, "nodes:mcp", redis, serve, tmp_path) as nodes:
+        yield nodes
+
+
+@contextmanager
+def open_nodes(kind: str, app: str, redis: RedisServer, serve: Serve, tmp_path: Path) -> Iterator[Nodes]:
+    """Two processes that serve `app` behind one balancer."""
     public = find_free_port()
     issuer = f"https://localhost:{public}"
     ports = [find_free_port(), find_free_port()]
@@ -101,8 +123,8 @@ def nodes(
     for port in ports:
         network = {"public_url": issuer, "trusted_proxies": ["127.0.0.1"]}
         store = {"url": redis.url, "path": ""}
-        servers.append(serve(server=network, store=store, mcp={"app": "nodes:mcp"}, port=port))
-    with open_proxy(request.param, tmp_path, public, ports):
+        servers.append(serve(server=network, store=store, mcp={"app": app}, port=port))
+    with open_proxy(kind, tmp_path, public, ports):
         yield Nodes(servers, issuer)
 
 
@@ -197,6 +219,43 @@ def test_a_question_is_answered_through_the_balancer(
     for mode in ("legacy", "2026-07-28"):
         said = asyncio.run(run(mode))
         assert said == ["decline"] * 8
+
+
+def test_an_object_s_sessions_stay_with_their_process(
+    redis: RedisServer, context: ssl.SSLContext, serve: Serve, tmp_path: Path, ledger: Ledger
+) -> None:
+    """Our choice: by the lines of the guide HAProxy remembers which process has a session."""
+    (tmp_path / "guest.py").write_text(GUEST)
+    with (
+        open_nodes("sticky", "guest:mcp", redis, serve, tmp_path) as nodes,
+        Person(nodes.issuer, ledger, verify=context) as person,
+        RawClient(
+            nodes.issuer, ledger, verify=context, limits=httpx.Limits(max_keepalive_connections=0)
+        ) as raw,
+    ):
+        raw.connect(person)
+        raw.http.headers["Content-Type"] = "application/json"  # which the object wants said
+        seen = set()
+        for _ in range(4):
+            raw.session_id, raw.version = None, "2025-11-25"
+            client = {"protocolVersion": raw.version, "capabilities": {}, "clientInfo": CLIENT}
+            opened = raw.call("initialize", client)
+            raw.session_id = opened.headers["Mcp-Session-Id"]
+            ledger.note(raw.session_id)
+            raw.http.send(raw.build_call("notifications/initialized", {}, request_id=None))
+            found = {find_pid_in_events(raw.call_tool("where", {})) for _ in range(6)}
+            assert len(found) == 1
+            seen |= found
+        assert len(seen) == 2
+
+
+CLIENT = {"name": "raw", "version": "1"}
+
+
+def find_pid_in_events(response: httpx.Response) -> int:
+    """The same of an answer that may be a stream."""
+    (line,) = [one for one in response.text.splitlines() if '"result"' in one]
+    return int(json.loads(line.removeprefix("data: "))["result"]["content"][0]["text"])
 
 
 def test_a_stream_is_taken_up_at_another_process(
