@@ -34,7 +34,7 @@ conformance: $(VENV)/dev.stamp $(CONFORMANCE)/$(MODULES)
 
 # The official TypeScript clients, the conformance suite and an OpenID provider; Node.js comes with the development
 # extras.
-$(TYPESCRIPT)/$(MODULES) $(CONFORMANCE)/$(MODULES) $(PROVIDER)/$(MODULES): %/$(MODULES): %/package-lock.json | $(VENV)/dev.stamp
+$(TYPESCRIPT)/$(MODULES) $(CONFORMANCE)/$(MODULES) $(UPSTREAMS)/$(MODULES) $(PROVIDER)/$(MODULES): %/$(MODULES): %/package-lock.json | $(VENV)/dev.stamp
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund --silent --prefix $*
 	touch $@
 
