@@ -17,57 +17,26 @@ from mcp_samples import (
     build_request,
     until,
 )
+from store.local_bus import LocalBus
 
 from omnitornado.mcp.context import Context
 from omnitornado.mcp.endpoint import Endpoint
 from omnitornado.mcp.neighbours.network import SILENCE
 from omnitornado.mcp.server import MCPServer
 from omnitornado.mcp.task_support import TaskSupport
-from omnitornado.store.bus import Subscription
 from omnitornado.store.embedded import EmbeddedStore
-from omnitornado.store.transitions import StoreUnavailable
 
 TASKS: Json = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
 ELICITS: Json = {"elicitation": {}}
 
 
-class Line:
-    """A bus in this process. What is sent is heard in the loop's next turn."""
-
-    def __init__(self) -> None:
-        self.heard: list[bytes] = []
-        self.is_broken = False
-        self._handlers: list[Callable[[bytes], None]] = []
-
-    async def publish(self, topic: str, message: bytes) -> None:
-        assert topic == "mcp:/mcp"
-        if self.is_broken:
-            raise StoreUnavailable("the bus is gone")
-        self.heard.append(message)
-        for handle in list(self._handlers):
-            asyncio.get_running_loop().call_soon(handle, message)
-
-    def subscribe(
-        self,
-        topic: str,
-        handle: Callable[[bytes], None],
-        *,
-        on_up: Callable[[], None] | None = None,
-        on_down: Callable[[], None] | None = None,
-    ) -> Subscription:
-        self._handlers.append(handle)
-        if on_up is not None:
-            on_up()
-        return Subscription(topic, handle, close=lambda: self._handlers.remove(handle))
-
-
 class SharedStore(EmbeddedStore):
     """As one that several processes share."""
 
-    line: Line
+    line: LocalBus
 
     @property
-    def bus(self) -> Line:  # type: ignore[override]
+    def bus(self) -> LocalBus:  # type: ignore[override]
         return self.line
 
 
@@ -122,7 +91,7 @@ def build_server(work: Work) -> MCPServer:
 class Two:
     """Both processes, the line between them, and their work."""
 
-    def __init__(self, one: Wire, other: Wire, line: Line, work: Work, clock: Clock) -> None:
+    def __init__(self, one: Wire, other: Wire, line: LocalBus, work: Work, clock: Clock) -> None:
         self.one, self.other, self.line, self.work, self.clock = one, other, line, work, clock
 
     def beat(self) -> None:
@@ -140,7 +109,7 @@ def run_two(scenario: Callable[[Two], Awaitable[None]]) -> None:
     """Run a scenario; nothing may be logged above INFO."""
 
     async def main() -> None:
-        clock, line, work = Clock(), Line(), Work()
+        clock, line, work = Clock(), LocalBus(), Work()
         store = SharedStore.open(None, clock=clock)
         assert isinstance(store, SharedStore)
         store.line = line

@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 import functools
+import ipaddress
 import socket
 import ssl
 import tempfile
@@ -20,7 +21,7 @@ from omnitornado.net.guarded_fetch import GuardedFetch
 from omnitornado.net.resolver import SocketAddress
 
 NAMES = ("client.example", "other.example", "localhost")
-"""What the certificate is good for."""
+"""What the certificate is good for, beside 127.0.0.1."""
 
 Answer = bytes | Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -39,6 +40,7 @@ def make_pem() -> tuple[bytes, bytes]:
     """A certificate that signed itself, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAMES[0])])
+    names = [*map(x509.DNSName, NAMES), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -48,7 +50,7 @@ def make_pem() -> tuple[bytes, bytes]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in NAMES]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )

@@ -3,44 +3,16 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from store.local_bus import LocalBus
+
 from omnitornado.oauth.shared_counts import Counter, SharedCounts
 from omnitornado.oauth.throttle import ClientThrottle, RateLimit, SignInThrottle
-from omnitornado.store.bus import Subscription
-from omnitornado.store.transitions import StoreUnavailable
-
-
-class Wire:
-    """A bus in this process."""
-
-    def __init__(self) -> None:
-        self.said: list[bytes] = []
-        self.is_broken = False
-        self._handlers: list[Callable[[bytes], None]] = []
-
-    async def publish(self, topic: str, message: bytes) -> None:
-        assert topic == "counts"
-        if self.is_broken:
-            raise StoreUnavailable("gone")
-        self.said.append(message)
-        for handle in self._handlers:
-            handle(message)
-
-    def subscribe(
-        self,
-        topic: str,
-        handle: Callable[[bytes], None],
-        *,
-        on_up: Callable[[], None] | None = None,
-        on_down: Callable[[], None] | None = None,
-    ) -> Subscription:
-        self._handlers.append(handle)
-        return Subscription(topic, handle, close=lambda: self._handlers.remove(handle))
 
 
 class Process:
     """What one process counts with."""
 
-    def __init__(self, wire: Wire, name: bytes) -> None:
+    def __init__(self, wire: LocalBus, name: bytes) -> None:
         self.sign_in, self.clients, self.requests = SignInThrottle(), ClientThrottle(), RateLimit(3)
         counters: dict[str, Counter] = {
             "passwords": self.sign_in.attempts,
@@ -54,9 +26,9 @@ class Process:
         return self.sign_in.begin("ada", address, is_known=False, now=now)
 
 
-def run(scenario: Callable[[Wire, Process, Process], Awaitable[None]]) -> None:
+def run(scenario: Callable[[LocalBus, Process, Process], Awaitable[None]]) -> None:
     async def main() -> None:
-        wire = Wire()
+        wire = LocalBus()
         one, other = Process(wire, b"one"), Process(wire, b"other")
         await scenario(wire, one, other)
         wire.is_broken = False
@@ -74,7 +46,7 @@ async def settle() -> None:
 def test_guesses_count_wherever_they_are_made() -> None:
     """Our choice: two processes let nobody guess faster than one (RFC 6749 §10.10)."""
 
-    async def scenario(wire: Wire, one: Process, other: Process) -> None:
+    async def scenario(wire: LocalBus, one: Process, other: Process) -> None:
         for number in range(5):
             assert (one, other)[number % 2].guess() == 0.0
             await settle()
@@ -87,7 +59,7 @@ def test_guesses_count_wherever_they_are_made() -> None:
 def test_who_is_right_is_forgotten_everywhere() -> None:
     """Our choice."""
 
-    async def scenario(wire: Wire, one: Process, other: Process) -> None:
+    async def scenario(wire: LocalBus, one: Process, other: Process) -> None:
         for _ in range(4):
             one.guess()
         await settle()
@@ -103,7 +75,7 @@ def test_who_is_right_is_forgotten_everywhere() -> None:
 def test_client_secrets_and_requests_count_together() -> None:
     """Our choice."""
 
-    async def scenario(wire: Wire, one: Process, other: Process) -> None:
+    async def scenario(wire: LocalBus, one: Process, other: Process) -> None:
         for number in range(6):
             (one, other)[number % 2].clients.fail("app", "203.0.113.1", is_chosen=False, now=0.0)
         for process in (one, other, one):
@@ -120,7 +92,7 @@ def test_client_secrets_and_requests_count_together() -> None:
 def test_without_messages_each_counts_by_itself() -> None:
     """Our choice: an outage lets nobody guess without limit, and stops nobody."""
 
-    async def scenario(wire: Wire, one: Process, other: Process) -> None:
+    async def scenario(wire: LocalBus, one: Process, other: Process) -> None:
         wire.is_broken = True
         for _ in range(5):
             assert one.guess() == 0.0
@@ -134,11 +106,11 @@ def test_without_messages_each_counts_by_itself() -> None:
 def test_no_name_and_no_password_is_on_the_line() -> None:
     """Our choice: people type passwords where a name is asked."""
 
-    async def scenario(wire: Wire, one: Process, other: Process) -> None:
+    async def scenario(wire: LocalBus, one: Process, other: Process) -> None:
         one.sign_in.begin("correct horse battery staple", "203.0.113.1", is_known=False, now=0.0)
         await settle()
-        assert wire.said
-        assert not any(b"horse" in message for message in wire.said)
+        assert wire.heard
+        assert not any(b"horse" in message for message in wire.heard)
 
     run(scenario)
 
@@ -146,7 +118,7 @@ def test_no_name_and_no_password_is_on_the_line() -> None:
 def test_what_can_not_be_read_is_left_alone(warnings: list[str]) -> None:
     """Our choice: another version of the program may be on the line for a while."""
 
-    async def scenario(wire: Wire, one: Process, other: Process) -> None:
+    async def scenario(wire: LocalBus, one: Process, other: Process) -> None:
         await wire.publish("counts", b"\xc1")
         await wire.publish("counts", b"\x92\xc4\x01x\x93\xa5Taken\xa7unknown\xa1k")
         assert one.guess() == 0.0
