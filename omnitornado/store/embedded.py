@@ -441,7 +441,7 @@ class EmbeddedStore:
         self, purpose: str, party: str, value: str, *, expires_at: float, now: float, wait: bool = True
     ) -> UseOutcome:
         key = single_use.build_use_key(purpose, party, value)
-        used = UsedValue(single_use.build_party(purpose, party), expires_at)
+        used = UsedValue(single_use.build_party(purpose, party), expires_at, purpose)
         outcome, changes = single_use.use_once(self._state, self._limits, key, used, now)
         if wait:
             return await self._commit(outcome, changes)

@@ -37,6 +37,27 @@ class Groups(Generic[K, V]):
             self._members.setdefault(after, {})[key] = None
 
 
+class Counts(Generic[V]):
+    """How many records there are of each name, where nobody asks which: it costs nothing for each."""
+
+    def __init__(self, find_name: Callable[[V], str]) -> None:
+        self._find_name = find_name
+        self._counts: dict[str, int] = {}
+
+    def count(self, name: str) -> int:
+        return self._counts.get(name, 0)
+
+    def regroup(self, key: Any, old: V | None, new: V | None) -> None:
+        """Note that `key` holds `new` in place of `old`; None for no record."""
+        for record, change in ((old, -1), (new, 1)):
+            if record is None:
+                continue
+            name = self._find_name(record)
+            self._counts[name] = self._counts.get(name, 0) + change
+            if not self._counts[name]:
+                del self._counts[name]
+
+
 class SmallGroups(Generic[K, V]):
     """As `Groups`, for groups that have few members each and are many: a member costs a pointer, not an entry
     of a dictionary. `find_group` gives 16 bytes, say; every record is in a group.

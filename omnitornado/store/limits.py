@@ -73,7 +73,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     be forgotten early, or it could be used again."""
 
     used_values: int = 500_000
-    """The same for all parties together; some 200 bytes each."""
+    """The same for all parties together, of each purpose by itself; some 200 bytes each. Anyone can make
+    proofs of a key (DPoP), and must not keep others from signing in by it."""
 
     unused_documents: int = 1000
     """Clients' own documents whose client never got a grant, some 5 KB each at the most. Anyone can have one

@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from omnitornado.store.expiry import ExpiryBuckets
-from omnitornado.store.groups import Groups, SmallGroups
+from omnitornado.store.groups import Counts, Groups, SmallGroups
 from omnitornado.store.records import (
     AccessToken,
     AuthorizationCode,
@@ -49,8 +49,8 @@ class Table(Generic[K, V]):
 
     `ends` gives a record's end in seconds since the epoch (None: never); `group` the name its key is indexed
     under, for instance the person's; `client` the client's id, where records are looked for by that as well;
-    `owner` the id of the grant, where each has a few that all end. `slice_size` is how many a snapshot takes
-    at once.
+    `owner` the id of the grant, where each has a few that all end; `counted` the name under which a record is
+    counted and no more. `slice_size` is how many a snapshot takes at once.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class Table(Generic[K, V]):
         group: Callable[[V], str | None] | None = None,
         client: Callable[[V], str] | None = None,
         owner: Callable[[V], bytes] | None = None,
+        counted: Callable[[V], str] | None = None,
         slice_size: int = SLICE,
     ) -> None:
         self.name = name
@@ -75,8 +76,9 @@ class Table(Generic[K, V]):
         self._owners: SmallGroups[K, V] | None = (
             None if owner is None or ends is None else SmallGroups(owner, ends, self.get)
         )
-        self._indexes: list[Groups[K, V] | SmallGroups[K, V]] = [
-            index for index in (self._groups, self._clients, self._owners) if index is not None
+        self._counts: Counts[V] | None = None if counted is None else Counts(counted)
+        self._indexes: list[Groups[K, V] | SmallGroups[K, V] | Counts[V]] = [
+            index for index in (self._groups, self._clients, self._owners, self._counts) if index is not None
         ]
         self._expiry: ExpiryBuckets[K] = ExpiryBuckets()
         self._shards: list[dict[K, V]] = [{} for _ in range(SHARDS)]
@@ -108,6 +110,10 @@ class Table(Generic[K, V]):
     def find_owned(self, owner: bytes) -> Sequence[K]:
         """Keys of the records of a grant, those that end first before the others."""
         return () if self._owners is None else self._owners.find_members(owner)
+
+    def count(self, name: str) -> int:
+        """How many records are counted under a name, the past ones that were not swept yet among them."""
+        return 0 if self._counts is None else self._counts.count(name)
 
     def build_put(self, key: K, record: V) -> Change:
         return (self.name, key, record)
@@ -196,7 +202,9 @@ class State:
         self.keys = Table("key", str, Key)
         self.tasks = Table("task", bytes, Task, ends=ends, group=person, slice_size=4)
         self.documents = Table("document", str, ClientDocument, ends=ends, group=_find_use_group)
-        self.used = Table("used", bytes, UsedValue, ends=ends, group=attrgetter("party"))
+        self.used = Table(
+            "used", bytes, UsedValue, ends=ends, group=attrgetter("party"), counted=attrgetter("purpose")
+        )
         self.devices = Table("device", bytes, DeviceCode, ends=ends, client=client)
         self.pushed = Table(
             "pushed", bytes, PushedRequest, ends=ends, group=attrgetter("party"), slice_size=SLICE // 8

@@ -261,6 +261,8 @@ class UsedValue(Record, frozen=True):
     """Whose it was, as a digest: what one party may fill is bounded."""
     expires_at: float
     """Nobody takes the value from here on, used or not."""
+    purpose: str = ""
+    """What it was good for: those of each purpose are bounded by themselves. "" before there was this."""
 
 
 class ClientDocument(Record, frozen=True):

@@ -36,6 +36,7 @@ def use_once(
         changes = [state.used.build_delete(old) for old in mine if state.used.find_living(old, now) is None]
         if not changes:
             return UseOutcome.FULL, ()
-    if len(state.used) - len(changes) >= limits.used_values and state.used.get(key) is None:
+    # What stands in for one party's past values is of the same purpose: its name has that in it.
+    if state.used.count(used.purpose) - len(changes) >= limits.used_values and state.used.get(key) is None:
         return UseOutcome.FULL, ()
     return UseOutcome.FIRST, [*changes, state.used.build_put(key, used)]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from omnitornado.store.embedded import EmbeddedStore
+from omnitornado.store.limits import Limits
 from omnitornado.store.transitions import Store, StoreUnavailable, UseOutcome
 
 from .conftest import Run
@@ -93,6 +94,51 @@ def test_all_parties_together_are_bounded(run: Run) -> None:
         assert await use(store, party="client-0", now=START + 10) is FIRST
 
     run(scenario)
+
+
+def test_who_fills_one_purpose_takes_no_room_of_another(run: Run) -> None:
+    """Our choice: anybody can make proofs of a key (RFC 9449 §4.2), as many as a store takes; client
+    assertions (RFC 7523 §3), those of identity providers and sign-ins there go on.
+    """
+
+    async def scenario(store: Store, clock: Clock) -> None:
+        others = ("client_assertion", "id_jag", "provider_sign_in")
+        for number in range(6):
+            assert await use(store, purpose="dpop", party=f"key-{number}", wait=False) is FIRST
+        assert await use(store, purpose="dpop", party="key-6", wait=False) is FULL
+        for purpose in others:
+            for number in range(6):
+                assert await use(store, purpose=purpose, party=f"party-{number}") is FIRST
+            assert await use(store, purpose=purpose, party="party-6") is FULL
+        # Nothing was forgotten for it, and what is past makes room for its own kind.
+        for purpose, party in (("dpop", "key-0"), *((purpose, "party-0") for purpose in others)):
+            assert await use(store, purpose=purpose, party=party) is REPLAYED
+            assert await use(store, purpose=purpose, party=party, now=START + 60) is FIRST
+
+    run(scenario)
+
+
+def test_the_room_of_each_purpose_is_counted_the_same_after_a_restart(tmp_path: Path) -> None:
+    """Our choice: neither a restart nor a sweep makes room that was not there, or takes some away."""
+    clock, limits = Clock(), Limits(used_values=2)
+
+    async def use_at_rest(*parties: str) -> list[UseOutcome]:
+        store = EmbeddedStore.open(tmp_path / "state", clock=clock, limits=limits, files=QuickFiles())
+        await store.start()
+        try:
+            return [
+                await use(store, purpose=purpose, party=party, now=clock.now)
+                for purpose, party in (name.split() for name in parties)
+            ]
+        finally:
+            await store.sweep()
+            await store.close()
+
+    assert asyncio.run(use_at_rest("dpop a", "dpop b", "id_jag a")) == [FIRST, FIRST, FIRST]
+    assert asyncio.run(use_at_rest("dpop c", "id_jag b", "id_jag c")) == [FULL, FIRST, FULL]
+    clock.now += 60
+    assert asyncio.run(use_at_rest()) == []
+    assert asyncio.run(use_at_rest("dpop d", "dpop e", "dpop f")) == [FIRST, FIRST, FULL]
 
 
 def test_a_used_value_survives_a_kill(tmp_path: Path) -> None:

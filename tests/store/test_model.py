@@ -254,7 +254,7 @@ def _build_call(step: Step, now: float) -> tuple[tuple[Any, ...], dict[str, Any]
         ),
         "forget_document": lambda: ((client_id,), {}),
         "use_once": lambda: (
-            ("assertion", person, f"value {index}"),
+            (("assertion", "dpop")[variant // 3], person, f"value {index}"),
             {"expires_at": now + 60 * (variant + 1), "now": now, "wait": variant % 2 == 0},
         ),
     }

@@ -263,8 +263,8 @@ class Author:
 
     def do_use_once(self, name: str) -> Step:
         now, ends = self.now, self.now + self.pick((5, 50))
-        party = self.pick(PEOPLE)
-        return lambda store: store.use_once("p", party, name, expires_at=ends, now=now)
+        party, purpose = self.pick(PEOPLE), self.pick(("dpop", "id_jag"))
+        return lambda store: store.use_once(purpose, party, name, expires_at=ends, now=now)
 
     def do_know_address(self, name: str) -> Step:
         known = build_address(username=self._place(name)[0], expires_at=self.now + self.pick((9, 99)))

@@ -390,7 +390,7 @@ def test_redis_forgets_each_record_a_margin_after_its_end(redis: RedisServer) ->
                 b"device:" + digest("d"): 1200,
                 b"device|all:": 1200,
                 b"session:" + digest("s"): 100,
-                b"used": 60,
+                b"used|purpose:p": 60,
                 b"task:" + digest("t"): 3600,
             }
             for key, lifetime in ends.items():

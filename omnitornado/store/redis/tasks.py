@@ -52,5 +52,5 @@ class TasksPart(Part):
         self, purpose: str, party: str, value: str, *, expires_at: float, now: float, wait: bool = True
     ) -> UseOutcome:
         key = build_use_key(purpose, party, value)
-        answer = await self._run("use_once", now, key, build_party(purpose, party), expires_at)
+        answer = await self._run("use_once", now, key, build_party(purpose, party), expires_at, purpose)
         return UseOutcome(answer.decode())

@@ -1,4 +1,6 @@
-local id, party, all, ends = ARGV[2], P .. 'used:' .. ARGV[3], P .. 'used', tonumber(ARGV[4])
+local id, party, ends = ARGV[2], P .. 'used:' .. ARGV[3], tonumber(ARGV[4])
+-- Of each purpose by itself: whoever fills one, as anybody can with proofs, takes no room of another.
+local all = find_index('used', 'purpose', ARGV[5])
 local until_when = redis.call('ZSCORE', party, id)
 if until_when and tonumber(until_when) > now then return 'replayed' end
 
