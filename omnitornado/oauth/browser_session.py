@@ -10,6 +10,7 @@ make one, nothing is kept for it, and a restart does not void it.
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -54,7 +55,7 @@ class BrowserSessions:
             expires_at=now + self.lifetime,
             address=address,
             user_agent=user_agent[:200],
-            password_stamp=build_password_stamp(person),
+            sign_in_stamp=self._build_stamp(person),
             shown_name=person.name,
         )
         await self._store.open_session(
@@ -64,7 +65,7 @@ class BrowserSessions:
 
     async def find(self, cookie: str | None, *, now: float) -> tuple[BrowserSession, Person] | None:
         """Who is signed in with this cookie; None for nobody, for somebody who is gone, and where the
-        password has changed since.
+        password, or the name at the OpenID provider, has changed since.
         """
         if cookie is None:
             return None
@@ -72,20 +73,30 @@ class BrowserSessions:
         person = None if session is None else self._people.find(session.username)
         if session is None or person is None:
             return None
-        # Whoever knew the old password may have signed in with it.
-        is_same = hmac.compare_digest(session.password_stamp, build_password_stamp(person))
+        # Whoever knew the old password, or has the old name at the provider, may have signed in with it.
+        is_same = hmac.compare_digest(session.sign_in_stamp, self._build_stamp(person))
         if not is_same:
             return None
         return session, person if person.name else replace(person, name=session.shown_name)
+
+    def _build_stamp(self, person: Person) -> bytes:
+        names = self._people.find_provider_names(person.username)
+        return build_sign_in_stamp(person.password_hash, names)
 
     async def close(self, cookie: str) -> None:
         """Sign the browser out."""
         await self._store.close_session(digest(cookie))
 
 
-def build_password_stamp(person: Person) -> bytes:
-    """What tells a password from the one before it: a digest of its bcrypt hash, which nobody guesses."""
-    return hashlib.sha256(person.password_hash).digest() if person.password_hash else b""
+def build_sign_in_stamp(password_hash: bytes | None, provider_names: Sequence[str]) -> bytes:
+    """What tells a password, and the names at the OpenID provider that are taken for somebody, from those
+    before: a digest, with the password's bcrypt hash, which nobody guesses. Empty for neither.
+    """
+    if not password_hash and not provider_names:
+        return b""
+    # No hash has a line's end in it, and each name stands with its length.
+    names = "".join(f"\n{len(name)} {name}" for name in provider_names)
+    return hashlib.sha256((password_hash or b"") + names.encode("utf-8", "surrogatepass")).digest()
 
 
 def is_cookie(value: str) -> bool:

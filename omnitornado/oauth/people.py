@@ -115,6 +115,7 @@ class People:
         self._people: Mapping[str, Person] = self._listed | {one.username: one for one in machines}
         self._is_open = is_open
         self._provider = provider
+        self._provider_names = _invert(provider)
         self._spellings = {fold_username(name): name for name in self._listed}
         self._emails = {fold_email(name): name for name in self._listed}
 
@@ -137,6 +138,12 @@ class People:
         """The username of somebody whom the provider calls `name`."""
         assert self._provider is not None  # noqa: S101 - for the type checker: only a provider has names
         return self._provider.usernames.get(name, self._provider.prefix + name)
+
+    def find_provider_names(self, username: str) -> tuple[str, ...]:
+        """What the provider calls somebody of the configuration, with its prefix, as far as the configuration
+        says so: nothing for those who are known by the provider's own name for them.
+        """
+        return self._provider_names.get(username, ())
 
     def is_listed(self, username: str) -> bool:
         """Whether the configuration names this person."""
@@ -182,3 +189,14 @@ class People:
         if kind + ":" != PROVIDED or not name or provider not in self._provided:
             return None
         return Person(username, scopes=self._provided[provider])
+
+
+def _invert(provider: ProviderPeople | None) -> dict[str, tuple[str, ...]]:
+    """The provider's names of each of its people who have a name of the configuration, in an order of their
+    own.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    if provider is not None:
+        for name, username in sorted(provider.usernames.items()):
+            found[username] = (*found.get(username, ()), provider.prefix + name)
+    return found

@@ -159,8 +159,9 @@ class BrowserSession(Record, frozen=True):
     expires_at: float
     address: str = ""
     user_agent: str = ""
-    password_stamp: bytes = b""
-    """A digest of the hash of the password that was given; empty where passwords are checked elsewhere."""
+    sign_in_stamp: bytes = b""
+    """A digest of what let the person in by the configuration: the hash of the password, the names at the
+    OpenID provider; empty where neither stands there."""
     shown_name: str = ""
     """What pages call the person, where another server said so at the sign-in."""
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from omnitornado.oauth.browser_session import BrowserSessions, build_form_token, is_cookie, is_form_token
-from omnitornado.oauth.people import People
+from omnitornado.oauth.people import People, ProviderPeople
 from omnitornado.oauth.secrets import digest
 
 from .world import ADA, BOB, World, build_token_bytes, run
@@ -117,6 +117,58 @@ def test_a_changed_password_signs_out_and_the_same_one_does_not() -> None:
             cookie = await sessions.open(before, replaces=None, address="", user_agent="", now=world.now)
             found = await build_sessions(world, People([after, BOB])).find(cookie, now=world.now)
             assert (found is not None) is (before == after)
+
+    run(scenario)
+
+
+PROVIDERS = {
+    "none": None,
+    "nobody's": ProviderPeople(prefix="id.example.com:"),
+    "old name": ProviderPeople(prefix="id.example.com:", usernames={"1": "ada"}),
+    "new name": ProviderPeople(prefix="id.example.com:", usernames={"2": "ada"}),
+    "both": ProviderPeople(prefix="id.example.com:", usernames={"2": "ada", "1": "ada"}),
+    "somebody else's": ProviderPeople(prefix="id.example.com:", usernames={"1": "bob"}),
+    "elsewhere": ProviderPeople(prefix="other.example.com:", usernames={"1": "ada"}),
+}
+
+
+def test_a_changed_name_at_the_provider_signs_out_and_the_same_one_does_not() -> None:
+    """Our choice: whoever has the old one there may have signed in with it. Also where a name came or went,
+    alone or beside a password.
+    """
+    hers_is_none = {"none", "nobody's", "somebody else's"}
+
+    async def scenario(world: World) -> None:
+        for ada in (ADA, msgspec.structs.replace(ADA, password_hash=None)):
+            for before, after in itertools.product(PROVIDERS, repeat=2):
+                sessions = build_sessions(world, People([ada, BOB], provider=PROVIDERS[before]))
+                cookie = await sessions.open(ada, replaces=None, address="", user_agent="", now=world.now)
+                later = build_sessions(world, People([ada, BOB], provider=PROVIDERS[after]))
+                is_same = before == after or {before, after} <= hers_is_none
+                assert (await later.find(cookie, now=world.now) is not None) is is_same, (before, after)
+
+    run(scenario)
+
+
+def test_the_order_of_names_at_the_provider_signs_nobody_out() -> None:
+    """Our choice: only what they say counts."""
+    for names in ({"1": "ada", "2": "ada", "3": "bob"}, {"3": "bob", "2": "ada", "1": "ada"}):
+        people = People([ADA, BOB], provider=ProviderPeople(prefix="id.example.com:", usernames=names))
+        assert people.find_provider_names("ada") == ("id.example.com:1", "id.example.com:2")
+        assert people.find_provider_names("bob") == ("id.example.com:3",)
+        assert people.find_provider_names("id.example.com:4") == ()
+
+
+def test_another_persons_name_at_the_provider_signs_nobody_else_out() -> None:
+    """Our choice."""
+
+    async def scenario(world: World) -> None:
+        sessions = build_sessions(world, People([ADA, BOB], provider=PROVIDERS["old name"]))
+        theirs = await sessions.open(BOB, replaces=None, address="", user_agent="", now=world.now)
+        hers = await sessions.open(ADA, replaces=None, address="", user_agent="", now=world.now)
+        later = build_sessions(world, People([ADA, BOB], provider=PROVIDERS["new name"]))
+        assert await later.find(theirs, now=world.now) is not None
+        assert await later.find(hers, now=world.now) is None
 
     run(scenario)
 
