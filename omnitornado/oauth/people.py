@@ -87,8 +87,9 @@ class People:
     """The people of the configuration; where the application checks passwords itself, whoever it lets in; and
     where there is a provider, whoever is its. Beside them the clients that act for themselves.
 
-    One who is gone from the configuration has no session, grant or token any more, whatever the store still
-    holds.
+    A name with a colon that is not in the configuration is somebody's whom a provider vouches for, or
+    nobody's. One who is gone from the configuration has no session, grant or token any more, whatever the
+    store still holds.
     """
 
     def __init__(
@@ -171,7 +172,9 @@ class People:
             return person
         if username.startswith(RESERVED):
             return self._find_provided(username)
-        return Person(username) if self._is_open else None
+        # Every provider's names have a colon, and it may be gone, with what it let in still in the store: the
+        # application speaks for no such name (nor could it in HTTP's own sign-in: RFC 7617 §2).
+        return Person(username) if self._is_open and ":" not in username else None
 
     def _is_at_provider(self, username: str) -> bool:
         return self._provider is not None and username.startswith(self._provider.prefix)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from omnitornado.oauth.people import People, Person, is_machine, name_machine, name_provided
+from omnitornado.oauth.people import People, Person, ProviderPeople, is_machine, name_machine, name_provided
 
 from .world import ADA
 
@@ -58,6 +58,24 @@ def test_somebody_known_by_a_providers_word_alone_signs_in_nowhere(is_open: bool
         assert people.find(name) is None
     assert people.find_by_spelling(eve) is None
     assert people.listed == (ADA,)
+
+
+@pytest.mark.parametrize("prefix", ["id.example.com/realms/a:", "localhost:8080:", "google:"])
+def test_a_providers_people_are_nobody_once_it_is_gone_whoever_checks_passwords(prefix: str) -> None:
+    """Our choice: what the provider let in, blocked ones among them, is void with it; and a directory neither
+    revives it nor lets anyone in under such a name. Whom the configuration still names is somebody.
+    """
+    before = ProviderPeople(prefix=prefix, blocked=frozenset({prefix + "9"}))
+    assert People(is_open=True, provider=before).find(prefix + "1") == Person(prefix + "1")
+    listed = Person(prefix + "2", scopes=("mcp",))
+    for provider in (None, ProviderPeople(prefix="other.example.com:")):
+        people = People([ADA, listed], is_open=True, provider=provider)
+        for name in (prefix + "1", prefix + "9", prefix):
+            assert people.find(name) is None
+            assert people.find_by_spelling(name) is None
+            assert people.find_by_spelling(f" {name.upper()}") is None
+        assert people.find(listed.username) == listed
+        assert people.find("eve@example.com") == Person("eve@example.com")
 
 
 def test_a_listed_person_is_found_by_the_name_alone() -> None:
