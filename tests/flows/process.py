@@ -135,9 +135,9 @@ class ServerProcess:
 
     # Watching
 
-    def wait_for_log(self, event: str) -> None:
-        """Return once the log has a line with this text."""
-        self.stderr.wait_until(lambda lines: any(event in line for line in lines))
+    def wait_for_log(self, event: str, *, count: int = 1) -> None:
+        """Return once the log has so many lines with this text: they come on a way of their own."""
+        self.stderr.wait_until(lambda lines: sum(event in line for line in lines) >= count)
 
     def count_log(self, event: str) -> int:
         """How many lines of the log have this text."""

@@ -71,6 +71,7 @@ def test_a_client_gets_from_the_address_to_a_tool_call_through_the_provider(
         assert person.visits == 2  # its own sign-in and consent
         page = person.open(server.issuer + "/account")
         assert "Signed in as ada@example.com" in page.text
+    server.wait_for_log("login.succeeded")
     assert server.count_log("login.succeeded") == 1
 
 
@@ -118,6 +119,7 @@ def test_a_no_at_the_provider_leads_back_to_the_sign_in_page(begin: Begin, ledge
         assert page.url.startswith(issuer + "/interaction/")
         page = person.open(page.url + "/abort")
         assert (page.status, "did not sign you in" in page.text) == (403, True)
+        server.wait_for_log("reason=oidc_denied")
         assert server.count_log("reason=oidc_denied") == 1
         assert person.go_through(page).has_button("approve")
 
@@ -134,6 +136,7 @@ def test_only_those_are_let_in_whom_a_rule_names(begin: Begin, ledger: Ledger) -
         with ProviderPerson(server.issuer, issuer, ledger, account=account) as person:
             page = person.arrive(server.issuer + "/login")
             assert page.status == status, page.text
+    server.wait_for_log("reason=oidc_not_allowed")
     assert server.count_log("reason=oidc_not_allowed") == 1
 
 
@@ -189,7 +192,7 @@ def test_a_provider_that_is_gone_takes_nothing_else_with_it(
     page = person.press_provider(person.open(server.issuer + "/login"))
     assert (page.status, "can't be asked at the moment" in page.text) == (503, True)
     reference = page.text.partition("Reference: ")[2].split()[0]
-    assert server.count_log(f"request={reference}") >= 1
+    server.wait_for_log(f"request={reference}")
     page = person.use_password(page)
     assert "Signed in as ada " in page.text
 

@@ -266,6 +266,7 @@ def test_server_memory_is_each_persons_own(serve: Serve, ledger: Ledger, tmp_pat
     run(server, ledger, mode, remember)
     run(server, ledger, mode, recall)
     run(server, ledger, mode, know_nothing, username="bob")
+    server.wait_for_log("upstream.started", count=2)
     assert server.count_log("upstream.started") == 2
 
 
@@ -314,6 +315,7 @@ def test_who_is_idle_ends_while_the_server_goes_on(serve: Serve, ledger: Ledger)
     server.wait_for_log("reason=idle")
     wait_until_gone(mark)
     open_session(server, ledger)
+    server.wait_for_log("upstream.started", count=2)
     assert server.count_log("upstream.started") == 2
 
 
