@@ -5,7 +5,6 @@ millisecond, where a password takes a quarter of a second to check: several proc
 than one. While messages don't arrive each counts by itself.
 """
 
-import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeAlias
@@ -16,8 +15,6 @@ from omnitornado.oauth.attempts import Attempts, Count
 from omnitornado.oauth.throttle import RateLimit
 from omnitornado.store.bus import Bus
 from omnitornado.store.line import Line
-
-log = logging.getLogger("omnitornado.oauth")
 
 TOPIC = "counts"
 Counter: TypeAlias = Attempts | RateLimit
@@ -38,21 +35,13 @@ class Counted(msgspec.Struct, frozen=True, array_like=True, tag=True):
     count: Count
 
 
-class Said(msgspec.Struct, frozen=True, array_like=True):
-    """What is on the line, and who said it."""
-
-    node: bytes
-    change: Taken | Counted
-
-
 class SharedCounts:
     """The counters of this process, by a name that all processes have for each. Belongs to the event loop."""
 
     def __init__(
         self, bus: Bus, counters: Mapping[str, Counter], *, token_bytes: Callable[[int], bytes]
     ) -> None:
-        self._line = Line(bus, TOPIC)
-        self._node = token_bytes(8)
+        self._line: Line[Taken | Counted] = Line(bus, TOPIC, Taken | Counted, token_bytes=token_bytes)
         self._counters = counters
 
     def start(self) -> None:
@@ -68,24 +57,14 @@ class SharedCounts:
         await self._line.close()
 
     def _tell_counted(self, name: str, count: Count) -> None:
-        self._tell(Counted(name, count))
+        self._line.tell(Counted(name, count))
 
     def _tell_taken(self, name: str, key: str, now: float) -> None:
-        self._tell(Taken(name, key, now))
+        self._line.tell(Taken(name, key, now))
 
-    def _tell(self, change: Taken | Counted) -> None:
-        self._line.tell(msgspec.msgpack.encode(Said(self._node, change)))
-
-    def _hear(self, message: bytes) -> None:
-        try:
-            said = msgspec.msgpack.decode(message, type=Said)
-        except msgspec.DecodeError as error:
-            log.warning("a count of another process can't be read: %s", error)
-            return
-        counter = self._counters.get(said.change.counter)
-        if said.node == self._node or counter is None:
-            return
-        if isinstance(said.change, Counted) and isinstance(counter, Attempts):
-            counter.hear(said.change.count)
-        elif isinstance(said.change, Taken) and isinstance(counter, RateLimit):
-            counter.hear(said.change.key, said.change.now)
+    def _hear(self, change: Taken | Counted, node: bytes) -> None:
+        counter = self._counters.get(change.counter)
+        if isinstance(change, Counted) and isinstance(counter, Attempts):
+            counter.hear(change.count)
+        elif isinstance(change, Taken) and isinstance(counter, RateLimit):
+            counter.hear(change.key, change.now)

@@ -147,10 +147,3 @@ Message: TypeAlias = (
     | Left
     | TaskMoved
 )
-
-
-class Envelope(msgspec.Struct, frozen=True, array_like=True):
-    """A message and the process it comes from."""
-
-    node: bytes
-    message: Message

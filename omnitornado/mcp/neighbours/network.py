@@ -10,9 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
-import msgspec
-
-from omnitornado.mcp.neighbours.messages import Asked, Envelope, Gone, Hello, Here, Message, Said
+from omnitornado.mcp.neighbours.messages import Asked, Gone, Hello, Here, Message, Said
 from omnitornado.store.bus import Bus
 from omnitornado.store.line import Line
 from omnitornado.store.transitions import StoreUnavailable
@@ -37,19 +35,23 @@ class Network:
     def __init__(
         self, bus: Bus, topic: str, *, clock: Callable[[], float], token_bytes: Callable[[int], bytes]
     ) -> None:
-        self.node = token_bytes(8)
         self.clock = clock
         self.token_bytes = token_bytes
         self.others: dict[bytes, float] = {}
         """Those heard of, and when."""
         self.on_gone: list[Callable[[bytes], None]] = []
         self.on_beat: list[Callable[[], None]] = []
-        self._line = Line(bus, topic)
+        self._line: Line[Message] = Line(bus, topic, Message, token_bytes=token_bytes)
         self._handlers: dict[type, Callable[[Any, bytes], None]] = {}
         self._answers: dict[str, Ask] = {}
         self._open: dict[bytes, _Poll] = {}
         self._beating: asyncio.Task[None] | None = None
         self._jobs: set[asyncio.Task[None]] = set()
+
+    @property
+    def node(self) -> bytes:
+        """This process, as the others know it."""
+        return self._line.node
 
     # What is heard
 
@@ -65,7 +67,7 @@ class Network:
 
     def tell(self, message: Message) -> None:
         """Send to all others, some time soon."""
-        self._line.tell(msgspec.msgpack.encode(Envelope(self.node, message)))
+        self._line.tell(message)
 
     async def ask(self, about: str, args: Any) -> tuple[bytes, Any] | None:
         """The first answer, and whose; None where all know nothing, or nobody answers in time."""
@@ -113,16 +115,7 @@ class Network:
             await asyncio.sleep(BEAT)
             self.beat()
 
-    def _take(self, data: bytes) -> None:
-        try:
-            envelope = msgspec.msgpack.decode(data, type=Envelope)
-        except msgspec.DecodeError as error:
-            # Of another version of this program, or nobody of ours.
-            log.warning("a message of another process can't be read: %s", error)
-            return
-        node, message = envelope.node, envelope.message
-        if node == self.node:
-            return
+    def _take(self, message: Message, node: bytes) -> None:
         if isinstance(message, Gone):
             self._lose(node)
             return
@@ -130,7 +123,7 @@ class Network:
         if isinstance(message, Hello):
             self.tell(Here())
         elif isinstance(message, Asked):
-            self._spawn(self._answer(message))
+            self.spawn(self._answer(message))
         elif isinstance(message, Said):
             self._count(message, node)
         else:
@@ -148,7 +141,8 @@ class Network:
         finally:
             self.tell(Said(asked.ticket, answer))
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have something done meanwhile; `close` ends it."""
         job = asyncio.get_running_loop().create_task(work)
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)
