@@ -41,11 +41,6 @@ class News:
     def leave(self, session: LiveSession) -> None:
         self._members.pop(session.key, None)
 
-    def find_level(self) -> str | None:
-        """The least severe level that a session has asked for."""
-        levels = [session.log_level for session, _ in self._members.values()]
-        return min(levels, key=LOG_LEVELS.index) if levels else None
-
     def is_wanted(self, uri: str) -> bool:
         """Whether a session has subscribed to a resource."""
         return any(uri in session.subscriptions for session, _ in self._members.values())

@@ -9,7 +9,6 @@ import msgspec
 
 from omnitornado.store.errors import StoreRefused
 from omnitornado.store.limits import Limits
-from omnitornado.store.outage import Outage
 from omnitornado.store.redis.approvals import ApprovalsPart
 from omnitornado.store.redis.bus import RedisBus
 from omnitornado.store.redis.cache import AccessCache
@@ -112,10 +111,6 @@ class RedisStore(ClientsPart, ApprovalsPart, GrantsPart, SessionsPart, NodesPart
     @property
     def outage(self) -> str | None:
         return None if self._link.outage is None else self._link.outage.reason
-
-    def find_outage(self) -> Outage | None:
-        """The whole of it, for the log."""
-        return self._link.outage
 
 
 async def _end(task: asyncio.Task[None]) -> None:
