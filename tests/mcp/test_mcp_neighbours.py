@@ -578,6 +578,32 @@ def test_who_listens_to_a_task_hears_of_it_wherever_it_is() -> None:
     run_two(scenario)
 
 
+def test_each_stream_that_listens_to_a_task_hears_of_it() -> None:
+    """Required by MCP extension io.modelcontextprotocol/tasks (Task Status Notifications)."""
+
+    async def scenario(two: Two) -> None:
+        task_id = await start_task(two.one, "toil_forever")
+        params = {"notifications": {"taskIds": [task_id]}}
+        outs = [FakeOutbound(), FakeOutbound()]
+        listening = [
+            asyncio.create_task(
+                two.other.post_stateless("subscriptions/listen", params, outbound=out, **CAPABLE)
+            )
+            for out in outs
+        ]
+        for out in outs:
+            await asyncio.wait_for(out.arrived.wait(), 3)
+        two.work.go.set()
+        for out in outs:
+            while not any(one["params"].get("status") == "completed" for one in out.sent):
+                out.arrived.clear()
+                await asyncio.wait_for(out.arrived.wait(), 3)
+        for one in listening:
+            one.cancel()
+
+    run_two(scenario)
+
+
 # The line
 
 

@@ -30,12 +30,11 @@ class Neighbours:
         """`path`: of the endpoint. `clock`: seconds."""
         self.network = Network(bus, f"mcp:{path}", clock=clock, token_bytes=token_bytes)
         self._sessions = FarSessions(self.network, hub, sessions, handshake)
-        self._tasks = FarTasks(self.network, tasks)
+        FarTasks(self.network, tasks)
 
     def start(self) -> None:
         self.network.start()
 
     async def close(self) -> None:
-        self._tasks.close()
         await self._sessions.close()
         await self.network.close()

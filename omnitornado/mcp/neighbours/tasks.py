@@ -25,10 +25,9 @@ class FarTasks:
     def __init__(self, network: Network, tasks: Tasks) -> None:
         self._network = network
         self._tasks = tasks
-        self._heard: dict[bytes, FarTask] = {}
-        """Those that a stream here is told of."""
+        self._heard: dict[bytes, list[FarTask]] = {}
+        """Those that streams here are told of, each as the stream's request has found it."""
         self._moved: set[bytes] = set()
-        self._jobs: set[asyncio.Task[None]] = set()
         tasks.elsewhere = self
         tasks.on_move = self._tell_moved
         network.answer("task", self._answer)
@@ -55,11 +54,7 @@ class FarTasks:
 
     def listen(self, task: "FarTask") -> None:
         """Look again whenever the task moves."""
-        self._heard[task.key] = task
-
-    def close(self) -> None:
-        for job in self._jobs:
-            job.cancel()
+        self._heard.setdefault(task.key, []).append(task)
 
     # Tasks of ours
 
@@ -94,19 +89,15 @@ class FarTasks:
     # Tasks of others
 
     def _hear_moved(self, message: TaskMoved, node: bytes) -> None:
-        task = self._heard.get(message.task)
-        if task is not None:
-            self._spawn(self._look_again(task))
+        heard = self._heard.get(message.task)
+        if heard:
+            self._network.spawn(self._look_again(heard[0].task_id, message.task))
 
-    async def _look_again(self, task: "FarTask") -> None:
-        view = await self._tasks.look_up(task.task_id, task.key)
-        if not task.follow(view):
-            self._heard.pop(task.key, None)
-
-    def _spawn(self, work: Any) -> None:
-        job = asyncio.get_running_loop().create_task(work)
-        self._jobs.add(job)
-        job.add_done_callback(self._jobs.discard)
+    async def _look_again(self, task_id: str, key: bytes) -> None:
+        view = await self._tasks.look_up(task_id, key)
+        left = [task for task in self._heard.pop(key, ()) if task.follow(view)]
+        if left:
+            self._heard[key] = left
 
 
 class FarTask(TaskView):
