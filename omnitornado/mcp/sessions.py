@@ -62,6 +62,7 @@ class LiveSession:
         "_store",
         "calls",
         "capabilities",
+        "changes",
         "key",
         "log_level",
         "questions",
@@ -91,6 +92,8 @@ class LiveSession:
         self.questions = OpenQuestions(token_bytes)
         self.log_level = record.log_level or DEFAULT_LOG_LEVEL
         self.calls: dict[RequestId, Call] = {}
+        self.changes = 0
+        """How often its subscriptions or log level have changed since this process knows it."""
         self.subscriptions = dict.fromkeys(record.subscriptions)
         """URIs of resources whose updates the client wants to hear of, in its order."""
 
@@ -102,6 +105,7 @@ class LiveSession:
 
     def note_subscription(self, uri: str, *, is_wanted: bool) -> None:
         """The store knows."""
+        self.changes += 1
         if is_wanted:
             self.subscriptions.setdefault(uri)
         else:
@@ -110,11 +114,16 @@ class LiveSession:
     async def set_log_level(self, level: str) -> None:
         """Send log messages from this level on. Raises: StoreUnavailable."""
         await self._store.set_mcp_log_level(self.key, level, now=self._clock())
-        self.log_level = level
+        self.note_log_level(level)
         self._on_change(self, None, True)
 
+    def note_log_level(self, level: str) -> None:
+        """The store knows."""
+        self.changes += 1
+        self.log_level = level
+
     def follow(self, record: McpSession) -> None:
-        """Another process may have changed what the store has."""
+        """Another process may have changed what the store has, and the word of it may have been lost."""
         self.log_level = record.log_level or DEFAULT_LOG_LEVEL
         if self.subscriptions.keys() != set(record.subscriptions):
             self.subscriptions.clear()
@@ -140,6 +149,8 @@ class Sessions:
         self._token_bytes = token_bytes
         self._live: OrderedDict[bytes, LiveSession] = OrderedDict()
         self.on_change: OnChange = _tell_nobody
+        self.is_shared = False
+        """Whether other processes serve the same sessions."""
 
     async def open(self, principal: Principal, version: str, client_info: Json, capabilities: Json) -> str:
         """Open a session; its id is returned once it is as durable as the store promises."""
@@ -170,6 +181,8 @@ class Sessions:
         if len(session_id) > MAX_ID_LENGTH or not session_id.isascii():
             raise _build_not_found("not of the form of a session id")
         key = _hash(session_id)
+        known = self._live.get(key) if self.is_shared else None
+        changes = 0 if known is None else known.changes
         record = await self._store.find_mcp_session(key, now=self._clock())
         if record is None:
             raise _build_not_found("unknown or ended")
@@ -179,6 +192,8 @@ class Sessions:
             self._path,
         ):
             raise _build_not_found("opened by another person or client, or at another path")
+        if known is not None and known.changes == changes:
+            known.follow(record)  # nothing newer has been heard while the store was asked
         return self._find_live(key, record)
 
     async def close(self, session: LiveSession) -> None:
@@ -209,7 +224,6 @@ class Sessions:
                 self._forget_oldest()
         else:
             self._live.move_to_end(key)
-            live.follow(record)
         return live
 
     def _tell_change(self, session: LiveSession, uri: str | None, is_wanted: bool) -> None:

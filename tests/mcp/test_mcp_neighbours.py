@@ -284,6 +284,34 @@ def test_a_subscription_made_elsewhere_counts_for_the_stream_here() -> None:
     run_two(scenario)
 
 
+def test_what_was_heard_of_no_message_is_read_off_the_store() -> None:
+    """Our choice: the next request of the session finds it; what is newer than the store's answer stays."""
+
+    async def scenario(two: Two) -> None:
+        session = await two.one.open_session()
+        (live,) = two.one.endpoint._handshake._sessions._live.values()
+        await two.other.post(build_request("ping"), session)
+        two.line.is_broken = True
+        await two.other.post(build_request("resources/subscribe", {"uri": "note://one"}), session)
+        assert not live.subscriptions
+        await two.one.post(build_request("ping"), session)
+        assert list(live.subscriptions) == ["note://one"]
+        store = two.one.endpoint._handshake._sessions._store
+        find = store.find_mcp_session
+
+        async def find_late(*args: Any, **arguments: Any) -> Any:
+            record = await find(*args, **arguments)
+            live.note_subscription("note://two", is_wanted=True)
+            return record
+
+        store.find_mcp_session = find_late  # type: ignore[method-assign]
+        await two.one.post(build_request("ping"), session)
+        assert list(live.subscriptions) == ["note://one", "note://two"]
+        store.find_mcp_session = find  # type: ignore[method-assign]
+
+    run_two(scenario)
+
+
 def test_no_message_goes_on_two_streams_of_a_session() -> None:
     """Required by MCP 2025-11-25 basic/transports (Multiple Connections): the newest has it, wherever it is;
     when that has gone, the one before.

@@ -60,6 +60,7 @@ class FarSessions:
         network.on_gone.append(self._lose)
         hub.is_silent = self._is_silent
         sessions.on_change = self._tell_change
+        sessions.is_shared = True
 
     # What happens here
 
@@ -126,7 +127,7 @@ class FarSessions:
     def _hear_levelled(self, message: Levelled) -> None:
         session = self._sessions.find_here(message.session)
         if session is not None:
-            session.log_level = message.level
+            session.note_log_level(message.level)
 
     def _hear_ended(self, message: Ended) -> None:
         self._theirs.pop(message.session, None)
