@@ -1,12 +1,14 @@
 """Fixtures of the journeys: a server process of the test's own, and a person who can sign in."""
 
 import shutil
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from .certificate import write_certificate
 from .ledger import Ledger
 from .person import Person
 from .process import PASSWORD_HASH, ServerProcess
@@ -80,6 +82,13 @@ def serve_object(serve: Serve, tmp_path: Path) -> Serve:
         return serve(mcp={"name": kind, "app": f"objects.{kind}:mcp"}, **tables)
 
     return start
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> ssl.SSLContext:
+    """Trusts the certificate that stands in the test's folder from then on."""
+    write_certificate(tmp_path)
+    return ssl.create_default_context(cafile=tmp_path / "certificate.pem")
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ import pytest
 from mcp.types import ElicitRequestParams, ElicitResult
 from store.redis_server import RedisServer
 
-from .certificate import write_certificate
 from .conftest import Serve
 from .ledger import Ledger
 from .person import Person
@@ -80,12 +79,6 @@ def redis() -> Iterator[RedisServer]:
     server.start()
     yield server
     server.stop()
-
-
-@pytest.fixture
-def context(tmp_path: Path) -> ssl.SSLContext:
-    write_certificate(tmp_path)
-    return ssl.create_default_context(cafile=tmp_path / "certificate.pem")
 
 
 class Nodes:

@@ -9,7 +9,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from .certificate import write_certificate
 from .conftest import Serve
 from .ledger import Ledger
 from .person import Person
@@ -22,12 +21,6 @@ from .raw import RawClient
 def kind(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
-
-
-@pytest.fixture
-def context(tmp_path: Path) -> ssl.SSLContext:
-    write_certificate(tmp_path)
-    return ssl.create_default_context(cafile=tmp_path / "certificate.pem")
 
 
 @pytest.fixture

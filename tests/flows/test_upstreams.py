@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import secrets
 import signal
 import subprocess
@@ -16,6 +15,7 @@ import httpx
 import mcp_types as types
 import pytest
 from mcp.client import Client
+from upstream.children import find_processes
 
 from .conftest import Serve
 from .ledger import Ledger
@@ -86,18 +86,6 @@ def run(
         asyncio.run(journey())
         assert (person.sign_ins, person.approvals) == (1, 1)
     return application
-
-
-def find_processes(mark: str) -> list[int]:
-    found = []
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            line = Path("/proc", name, "cmdline").read_bytes()
-        except OSError:
-            continue
-        if mark.encode() in line and int(name) != os.getpid():
-            found.append(int(name))
-    return found
 
 
 def wait_until_gone(mark: str) -> None:

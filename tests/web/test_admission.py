@@ -18,6 +18,7 @@ from omnitornado.web.site import Site as Application
 from omnitornado.web.whole_request import WholeRequest, WholeRequestDelegate
 
 from .conftest import QuietLog, StartSite
+from .short_way import note_paths
 from .site import Site, build_stateless, until
 from .wire import Answer, Connection, build_request, exchange
 
@@ -31,15 +32,7 @@ GRANULARITY = 61.0
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A line for each request that has taken the short way."""
-    taken: list[str] = []
-    initialize = McpCallHandler.initialize
-
-    def remember(self: McpCallHandler, *args: Any, **arguments: Any) -> None:
-        taken.append(self.request.path)
-        initialize(self, *args, **arguments)
-
-    monkeypatch.setattr(McpCallHandler, "initialize", remember)
-    return taken
+    return note_paths(monkeypatch, McpCallHandler)
 
 
 def build_headers(token: str, **more: str) -> dict[str, str]:

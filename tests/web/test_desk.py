@@ -15,6 +15,7 @@ from omnitornado.web.desk import DESK_HANDLERS, DeskHandler
 from omnitornado.web.site import Site as Application
 
 from .conftest import QuietLog, StartSite
+from .short_way import note_paths
 from .site import SECRET, Site, until
 from .wire import Answer, Connection, build_request, exchange
 
@@ -30,15 +31,7 @@ UNKNOWN = {"grant_type": "authorization_code", "code": "x", **PRESET}
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A line for each request that has taken the short way."""
-    taken: list[str] = []
-    initialize = DeskHandler.initialize
-
-    def remember(self: DeskHandler, *args: Any, **arguments: Any) -> None:
-        taken.append(self.request.path)
-        initialize(self, *args, **arguments)
-
-    monkeypatch.setattr(DeskHandler, "initialize", remember)
-    return taken
+    return note_paths(monkeypatch, DeskHandler)
 
 
 async def post(site: Site, path: str, body: bytes, headers: dict[str, str]) -> Answer:

@@ -14,6 +14,7 @@ from omnitornado.oauth.dpop import ALGORITHMS
 from omnitornado.web.mcp_call import McpCallHandler
 
 from .conftest import StartSite
+from .short_way import note_paths
 from .site import CALLBACK, SECRET, VERIFIER, Site, build_initialize, build_stateless, read_json
 from .streams import begin
 from .wire import Connection, build_request, exchange
@@ -152,15 +153,7 @@ async def test_a_stolen_token_is_refused_by_both_ways(holder: Holder, short: lis
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A line for each request that has taken the short way."""
-    taken: list[str] = []
-    initialize = McpCallHandler.initialize
-
-    def remember(self: McpCallHandler, *args: Any, **arguments: Any) -> None:
-        taken.append(self.request.path)
-        initialize(self, *args, **arguments)
-
-    monkeypatch.setattr(McpCallHandler, "initialize", remember)
-    return taken
+    return note_paths(monkeypatch, McpCallHandler)
 
 
 @pytest.mark.gen_test
